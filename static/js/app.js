@@ -10,7 +10,7 @@
       if (found) act(event, found);
     }, options);
   let alerted = 0;
-  const say = (text, id = "live") => {
+  const announce = (text, id = "live") => {
     const region = document.getElementById(id);
     region.textContent = "";
     // What lies outside an open dialog is inert and would not be read aloud.
@@ -20,12 +20,12 @@
     clearTimeout(alerted);
     alerted = setTimeout(() => { region.textContent = ""; }, 10_000);
   };
-  const refused = (status) => say(`Keyward answered ${status}. Reload the page and try again.`, "alert");
-  const unreachable = () => say("Could not reach Keyward. Try again.", "alert");
+  const announceRefusal = (status) => announce(`Keyward answered ${status}. Reload the page and try again.`, "alert");
+  const announceUnreachable = () => announce("Could not reach Keyward. Try again.", "alert");
   // Returns the answer and its text; nothing if either did not come.
   const load = (address, headers = {}) =>
     fetch(address, { headers: { "HX-Request": "true", ...headers } }).then(async (answer) => [answer, await answer.text()]).catch(() => []);
-  const stored = (name, value) => {
+  const preference = (name, value) => {
     try {
       if (value !== undefined) localStorage.setItem(name, value);
       return localStorage.getItem(name);
@@ -43,7 +43,7 @@
   };
   on("click", "[data-switch] button", (event, button) => {
     root.dataset[button.parentElement.dataset.switch] = button.value;
-    stored(button.parentElement.dataset.switch, button.value);
+    preference(button.parentElement.dataset.switch, button.value);
     press();
     document.dispatchEvent(new Event("keyward:clock"));
   });
@@ -51,7 +51,7 @@
   // Panel and modal. The panel's address is the page's while it is open, so that it can be shared.
   const panel = $("#panel");
   const modal = $("#modal");
-  let home = null, left = false, panelAddress = ""; // where a closed panel leads back to, and whether Back closes it
+  let home = null, closedByBack = false, panelAddress = ""; // where a closed panel leads back to, and whether Back closes it
   let goesBack = false; // the browser has been told to, and has not yet
   const fill = (dialog, html) => {
     const body = $(".dialog-body", dialog);
@@ -62,8 +62,8 @@
   // On pages without forms of their own, what dialogs need is loaded before the first one.
   let lateScripts = null;
   const loadLateScripts = () => {
-    const late = $("template[data-late-scripts]")?.content ?? document.createElement("i");
-    lateScripts ??= Promise.all(all("script", late).map(({ src }) => new Promise((loaded) => {
+    const content = $("template[data-late-scripts]")?.content ?? document.createElement("i");
+    lateScripts ??= Promise.all(all("script", content).map(({ src }) => new Promise((loaded) => {
       document.head.append(Object.assign(document.createElement("script"), { src, onload: loaded, onerror: loaded }));
     })));
     return lateScripts;
@@ -120,17 +120,17 @@
   // A form that leads to a dialog: its page opens in the modal.
   on("submit", "form[data-modal-form]", (event, form) => {
     event.preventDefault();
-    const sent = new URLSearchParams(new FormData(form, event.submitter));
+    const query = new URLSearchParams(new FormData(form, event.submitter));
     const action = event.submitter?.getAttribute("formaction") ?? form.action;
-    show(modal, `${action}?${sent}`, form.dataset.modalForm || event.submitter?.textContent, event.submitter);
+    show(modal, `${action}?${query}`, form.dataset.modalForm || event.submitter?.textContent, event.submitter);
   });
   for (const dialog of [panel, modal]) {
     dialog?.addEventListener("close", () => {
       if (dialog.open) return; // the event comes after it was opened again
       const changed = $("[data-reload]", dialog);
       $(".dialog-body", dialog).replaceChildren();
-      const inPanel = dialog === panel && history.state?.panel && !left;
-      left = false;
+      const inPanel = dialog === panel && history.state?.panel && !closedByBack;
+      closedByBack = false;
       const row = $("#list") ? changed?.dataset.reload : "";
       if (changed) renew(Object.assign(new URL(inPanel ? home : location.href), { hash: row }));
       else if (inPanel && !goesBack) {
@@ -185,8 +185,8 @@
     let decided = false;
     window.keyward.askFirst(panel, () => {
       decided = true;
-      left = !history.state?.panel;
-      if (left) atHome();
+      closedByBack = !history.state?.panel;
+      if (closedByBack) atHome();
       panel.close();
     });
     if (!decided) history.pushState({ panel: true }, "", panelAddress);
@@ -212,7 +212,7 @@
     }
     button.classList.add("done");
     setTimeout(() => button.classList.remove("done"), 2000);
-    say("Copied");
+    announce("Copied");
   };
   on("click", "[data-copy]", (event, button) => copy(button, button.dataset.copy));
   on("click", "[data-print]", () => print());
@@ -236,10 +236,10 @@
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     const summary = $("[data-summary]", event.target);
-    if (summary) say(summary.textContent);
+    if (summary) announce(summary.textContent);
   });
-  document.addEventListener("htmx:responseError", (event) => refused(event.detail.xhr.status));
-  document.addEventListener("htmx:sendError", unreachable);
+  document.addEventListener("htmx:responseError", (event) => announceRefusal(event.detail.xhr.status));
+  document.addEventListener("htmx:sendError", announceUnreachable);
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.verb !== "get") return;
     for (const [name, value] of [...event.detail.formData]) if (value === "") event.detail.formData.delete(name);
@@ -247,7 +247,7 @@
   on("submit", "form[data-download]", (event, form) => setTimeout(() => form.closest("dialog")?.close(), 200));
 
   const enhance = (part) => {
-    others.forEach((act) => act(part));
+    enhancers.forEach((act) => act(part));
     const dialog = part.closest?.("dialog");
     const title = dialog ? $("[data-title]", dialog) : part.closest?.("[data-title]");
     if (title) $(dialog ? "h2" : "h1", dialog ?? document).textContent = title.dataset.title;
@@ -263,16 +263,16 @@
       heading.tabIndex = -1;
       heading.focus();
     }
-    say([result.dataset.title, result.dataset.say].filter(Boolean).join(". "));
+    announce([result.dataset.title, result.dataset.say].filter(Boolean).join(". "));
   };
 
   // Other files use the same, and do their own with each part of a page.
-  const others = [];
-  const begin = (act) => { others.push(act); act(document); };
-  const make = (name, act) => begin((part) => {
+  const enhancers = [];
+  const addEnhancer = (act) => { enhancers.push(act); act(document); };
+  const make = (name, act) => addEnhancer((part) => {
     all(`[data-${name}]:not(.ready)`, part).forEach((field) => { field.classList.add("ready"); act(field); });
   });
-  window.keyward = { show, fill, load, loadLateScripts, copy, stored, $, all, on, say, refused, unreachable, begin, make };
+  window.keyward = { show, fill, load, loadLateScripts, copy, preference, $, all, on, announce, announceRefusal, announceUnreachable, addEnhancer, make };
 
   press();
   enhance(document);

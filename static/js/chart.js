@@ -38,9 +38,9 @@
     if (!bars.length) return;
     draw(chart);
     let current = -1;
-    const show = (place) => {
+    const show = (index) => {
       bars[current]?.classList.remove("current");
-      current = place;
+      current = index;
       bars[current]?.classList.add("current");
       readout.textContent = bars[current] ? labelOf(bars[current]) : "";
       const last = bars[Math.max(current, 0)];

@@ -4,8 +4,8 @@
   const { keyward } = window;
   const renumber = (row) => {
     const rows = [...row.parentElement.children];
-    rows.forEach((each, place) => { keyward.$("[data-position]", each).value = place + 1; });
-    keyward.say(`Column ${rows.indexOf(row) + 1} of ${rows.length}`);
+    rows.forEach((each, index) => { keyward.$("[data-position]", each).value = index + 1; });
+    keyward.announce(`Column ${rows.indexOf(row) + 1} of ${rows.length}`);
   };
   keyward.on("click", "[data-columns] [data-move]", (event, button) => {
     const row = button.closest("li");

@@ -2,7 +2,7 @@
 // in keys/decision/addresses.py: a test compares the two.
 "use strict";
 (() => {
-  const { $, say, make } = window.keyward;
+  const { $, announce, make } = window.keyward;
   const EXAMPLES = "203.0.113.7, 203.0.113.0/24 or 2001:db8::/32";
 
   const parseIpv4 = (text) => {
@@ -90,12 +90,12 @@
     };
     const problems = () => [...typed().map((value) => networkProblem(value.split("#", 1)[0])), commentProblem()];
     // Someone who typed an address and goes on without Add means it. It is sent, and nothing moves.
-    const keep = () => {
+    const syncArea = () => {
       area.value = [...values, ...typed()].join("\n");
       input.setCustomValidity(problems().filter(Boolean).join(" "));
     };
     const draw = () => {
-      keep();
+      syncArea();
       list.replaceChildren(...values.map((value, index) => {
         const item = $("template", field).content.cloneNode(true).firstElementChild;
         $("code", item).textContent = value;
@@ -104,13 +104,13 @@
           values.splice(index, 1);
           draw();
           changed();
-          say(`${value} removed`);
+          announce(`${value} removed`);
           input.focus();
         });
         return item;
       }));
     };
-    const tell = (problem) => {
+    const showProblem = (problem) => {
       $("span", answer).textContent = problem;
       answer.classList.toggle("told", problem !== "");
       field.classList.toggle("wrong", problem !== "");
@@ -119,19 +119,19 @@
     // What follows the form hears of it as if it had been typed.
     const changed = () => area.dispatchEvent(new Event("change", { bubbles: true }));
     const add = () => {
-      tell(input.validationMessage);
+      showProblem(input.validationMessage);
       if (input.validationMessage) return;
       const fresh = typed();
       values.push(...fresh);
       input.value = "";
       draw();
       if (fresh.length) {
-        say(`${fresh.join(", ")} added`);
+        announce(`${fresh.join(", ")} added`);
         changed();
       }
     };
     $("[data-entry-add]", field).addEventListener("click", () => { add(); input.focus(); });
-    input.addEventListener("input", () => { tell(""); keep(); });
+    input.addEventListener("input", () => { showProblem(""); syncArea(); });
     input.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && input.value.trim()) { event.preventDefault(); add(); }
     });
@@ -146,7 +146,7 @@
     answer.setAttribute("role", "alert");
     input.after(answer);
     input.setAttribute("aria-describedby", `${input.getAttribute("aria-describedby") ?? ""} ${answer.id}`.trim());
-    const tell = (problem) => {
+    const showProblem = (problem) => {
       answer.textContent = problem;
       answer.classList.toggle("told", problem !== "");
       input.setCustomValidity(problem);
@@ -154,9 +154,9 @@
     };
     input.addEventListener("change", () => {
       const network = input.value.split("#", 1)[0].trim();
-      tell(network && networkProblem(network));
+      showProblem(network && networkProblem(network));
     });
-    input.addEventListener("input", () => { tell(""); input.removeAttribute("aria-invalid"); });
+    input.addEventListener("input", () => { showProblem(""); input.removeAttribute("aria-invalid"); });
   });
 
   window.keyward.networkProblem = networkProblem;

@@ -1,7 +1,7 @@
 // What forms gain with JavaScript: passkeys, and choices of several that are picked one after the other.
 "use strict";
 (() => {
-  const { $, all, on, say, refused, unreachable, make } = window.keyward;
+  const { $, all, on, announce, announceRefusal, announceUnreachable, make } = window.keyward;
 
   // Passkeys: the browser signs what the server made up, and the answer goes into the form.
   const ceremony = async (kind, options) => {
@@ -12,7 +12,7 @@
     } catch (problem) {
       const cancelled = problem.name === "NotAllowedError" || problem.name === "AbortError";
       const known = problem.name === "InvalidStateError" && "This passkey has already been added.";
-      say(known || (cancelled ? "Passkey cancelled." : "This browser cannot use a passkey on this site."), "alert");
+      announce(known || (cancelled ? "Passkey cancelled." : "This browser cannot use a passkey on this site."), "alert");
     }
   };
   // The browser takes one at a time, and the server the answer to the last that it made up.
@@ -26,16 +26,16 @@
     const form = button.form;
     let options = button.dataset.options && JSON.parse(button.dataset.options);
     if (!options) {
-      const asked = { csrfmiddlewaretoken: form.elements.csrfmiddlewaretoken.value, action: button.dataset.action, target: button.dataset.target };
-      const answer = await fetch(button.dataset.passkey, { method: "POST", body: new URLSearchParams(asked) }).catch(() => null);
-      if (!answer) return unreachable();
+      const body = { csrfmiddlewaretoken: form.elements.csrfmiddlewaretoken.value, action: button.dataset.action, target: button.dataset.target };
+      const answer = await fetch(button.dataset.passkey, { method: "POST", body: new URLSearchParams(body) }).catch(() => null);
+      if (!answer) return announceUnreachable();
       if (answer.redirected || answer.headers.has("X-Form-Expired")) return window.keyward.renewForms();
-      if (!answer.ok) return refused(answer.status);
+      if (!answer.ok) return announceRefusal(answer.status);
       options = await answer.json();
     }
-    const signed = await ceremony("get", options);
-    if (!signed) return;
-    form.elements.passkey.value = signed;
+    const assertion = await ceremony("get", options);
+    if (!assertion) return;
+    form.elements.passkey.value = assertion;
     if (form.elements.password) form.elements.password.required = false;
     form.requestSubmit();
   };
@@ -44,9 +44,9 @@
     if (form.elements.credential.value) return;
     event.preventDefault();
     alone(async () => {
-      const made = await ceremony("create", JSON.parse(form.dataset.passkeyCreate));
-      if (!made) return;
-      form.elements.credential.value = made;
+      const credential = await ceremony("create", JSON.parse(form.dataset.passkeyCreate));
+      if (!credential) return;
+      form.elements.credential.value = credential;
       form.requestSubmit();
     });
   });
@@ -99,12 +99,12 @@
       option.selected = on;
       draw();
       chosen.dispatchEvent(new Event("change", { bubbles: true }));
-      say(`${option.text} ${on ? "added" : "removed"}`);
+      announce(`${option.text} ${on ? "added" : "removed"}`);
       choice.focus();
     };
     const draw = () => {
-      const left = [...chosen.options].filter((option) => !option.selected);
-      choice.replaceChildren(new Option(left.length ? "Choose one" : "All are added", ""), ...left.map((option) => new Option(option.text, option.value)));
+      const unselected = [...chosen.options].filter((option) => !option.selected);
+      choice.replaceChildren(new Option(unselected.length ? "Choose one" : "All are added", ""), ...unselected.map((option) => new Option(option.text, option.value)));
       list.replaceChildren(...[...chosen.selectedOptions].map((option) => {
         const item = $("template", field).content.cloneNode(true).firstElementChild;
         $("span", item).textContent = option.text;

@@ -2,10 +2,10 @@
 // Closing dialogs is here; a page that is left without this file's knowledge is the browser's own question.
 "use strict";
 (() => {
-  const { $, all, on, say, unreachable, begin } = window.keyward;
+  const { $, all, on, announce, announceUnreachable, addEnhancer } = window.keyward;
   // A search and a download leave nothing behind that was not saved.
   const FORM = "form:is([method=post], .form-card):not([role=search], [data-download])";
-  const leave = $("#leave"); // not on pages without a menu, such as sign-in
+  const leaveDialog = $("#leave"); // not on pages without a menu, such as sign-in
   const returned = new WeakSet(); // forms that came back from the server with what was typed
   let leaving = false; // whatever is lost now is meant to be
 
@@ -24,28 +24,28 @@
   const loss = (part) => (losesSecret(part) && "secret") || (losesForm(part) && "form") || "";
 
   // Reloading, closing the window, Back from a page: the browser asks.
-  const guard = (event) => { if (leave && !leaving && loss(document)) event.preventDefault(); };
+  const guard = (event) => { if (leaveDialog && !leaving && loss(document)) event.preventDefault(); };
   const arm = () => addEventListener("beforeunload", guard);
   on("input", FORM, arm);
 
   // One question, and what is done if the answer is yes.
   let proceed = null;
-  const ask = (what, act) => {
-    if (!leave) return act();
-    if (leave.open) return;
+  const askToLeave = (what, act) => {
+    if (!leaveDialog) return act();
+    if (leaveDialog.open) return;
     proceed = act;
-    for (const question of all("[data-loss]", leave)) question.hidden = question.dataset.loss !== what;
-    leave.setAttribute("aria-labelledby", `leave-${what}`);
-    leave.showModal();
-    $(`[data-loss=${what}] [data-stay]`, leave).focus();
+    for (const question of all("[data-loss]", leaveDialog)) question.hidden = question.dataset.loss !== what;
+    leaveDialog.setAttribute("aria-labelledby", `leave-${what}`);
+    leaveDialog.showModal();
+    $(`[data-loss=${what}] [data-stay]`, leaveDialog).focus();
   };
-  on("click", "#leave [data-stay]", () => leave.close());
+  on("click", "#leave [data-stay]", () => leaveDialog.close());
   on("click", "#leave [data-go]", () => {
-    leave.close();
+    leaveDialog.close();
     proceed();
   });
 
-  const askFirst = (what, act) => (what ? ask(what, act) : act());
+  const askFirst = (what, act) => (what ? askToLeave(what, act) : act());
   const close = (dialog) => askFirst(loss(dialog), () => dialog.close());
   window.keyward.askFirst = (part, act) => askFirst(loss(part), act);
 
@@ -86,23 +86,23 @@
     const what = link.getAttribute("href").startsWith("#") ? "" : loss(document);
     if (!what) return;
     event.preventDefault();
-    ask(what, () => {
+    askToLeave(what, () => {
       leaving = true;
       location.assign(link.href);
     });
   }, true);
 
   // What is no loss: a copied secret, and what was sent or saved.
-  const keep = (part) => part?.closest("[data-shown-once]")?.classList.add("kept");
-  on("click", "[data-secret-copy], [data-copy-once], [data-kept]", (event, button) => keep(button));
+  const markKept = (part) => part?.closest("[data-shown-once]")?.classList.add("kept");
+  on("click", "[data-secret-copy], [data-copy-once], [data-kept]", (event, button) => markKept(button));
   document.addEventListener("copy", () => {
     const node = getSelection().anchorNode;
-    keep((node?.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest?.(".secret, .codes, .link-text"));
+    markKept((node?.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest?.(".secret, .codes, .link-text"));
   });
   // A form is sent once, however often its button is pressed before the answer.
-  const sent = new WeakSet();
+  const sentForms = new WeakSet();
   document.addEventListener("submit", (event) => {
-    if (!sent.has(event.target)) return;
+    if (!sentForms.has(event.target)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
   }, true);
@@ -112,22 +112,22 @@
     const { target: form, submitter } = event;
     if (checked.delete(form) || event.defaultPrevented || !signedOut || !form.matches(FORM) || !isBegun(form)) return;
     event.preventDefault();
-    sent.add(form);
+    sentForms.add(form);
     const isSignedIn = await renewTokens();
-    sent.delete(form);
+    sentForms.delete(form);
     if (!isSignedIn) return;
     checked.add(form);
     form.requestSubmit(submitter);
   });
   document.addEventListener("submit", ({ target, defaultPrevented }) => {
     if (defaultPrevented || target.method !== "post" || "download" in target.dataset) return;
-    sent.add(target);
-    setTimeout(() => sent.delete(target), 5000); // the page was not left: the browser was stopped
+    sentForms.add(target);
+    setTimeout(() => sentForms.delete(target), 5000); // the page was not left: the browser was stopped
   });
-  document.addEventListener("htmx:beforeRequest", (event) => sent.add(event.target));
+  document.addEventListener("htmx:beforeRequest", (event) => sentForms.add(event.target));
   document.addEventListener("htmx:afterRequest", (event) => {
     // Until the page that a redirect leads to has come.
-    if (!event.detail.xhr.getResponseHeader("HX-Redirect") || signedOut?.open) sent.delete(event.target);
+    if (!event.detail.xhr.getResponseHeader("HX-Redirect") || signedOut?.open) sentForms.delete(event.target);
   });
 
   // The session ended meanwhile: what was typed stays until the same user has signed in again in another tab.
@@ -142,11 +142,11 @@
   // Gives every form the token of the present session; false, with what is to be done, if its user is not the page's.
   const renewTokens = async () => {
     const answer = await fetch(signedOut.dataset.page).catch(() => null);
-    if (!answer) return unreachable();
-    if (leadsToSignIn(answer.url)) return signedOut.open ? say("You are not signed in yet.", "alert") : showSignedOut();
+    if (!answer) return announceUnreachable();
+    if (leadsToSignIn(answer.url)) return signedOut.open ? announce("You are not signed in yet.", "alert") : showSignedOut();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (page.body.dataset.user !== document.body.dataset.user) {
-      return say("Another user has signed in. Sign in as before to continue.", "alert");
+      return announce("Another user has signed in. Sign in as before to continue.", "alert");
     }
     for (const field of all("[name=csrfmiddlewaretoken]")) field.value = $("[name=csrfmiddlewaretoken]", page).value;
     return true;
@@ -154,7 +154,7 @@
   const renewForms = async () => {
     if (!(await renewTokens())) return;
     signedOut.close();
-    say("You are signed in again. Nothing was saved yet: submit the form again.", "alert");
+    announce("You are signed in again. Nothing was saved yet: submit the form again.", "alert");
   };
   window.keyward.renewForms = renewForms;
   on("click", "#signed-out [data-continue]", renewForms);
@@ -189,7 +189,7 @@
   document.addEventListener("htmx:confirm", (event) => {
     if (event.detail.verb === "get" || !losesSecret(event.detail.target)) return;
     event.preventDefault();
-    ask("secret", () => event.detail.issueRequest(true));
+    askToLeave("secret", () => event.detail.issueRequest(true));
   });
   let cameFrom = ""; // the panel's page from which another was opened
   on("click", "a[data-panel], a[data-modal]", (event, link) => {
@@ -201,7 +201,7 @@
   document.addEventListener("htmx:afterSwap", () => {
     if (begunBefore) all(FORM, $("dialog[open]") ?? document).forEach((form) => returned.add(form));
   });
-  begin((part) => {
+  addEnhancer((part) => {
     for (const form of all(FORM, part)) if (begunBefore || $("[data-unsaved]", form)) returned.add(form);
     begunBefore = false;
     if (loss(part)) arm();

@@ -65,7 +65,7 @@
     const [answer, html] = await keyward.load(gap.dataset.gap);
     link.ariaBusy = null;
     if (!gap.isConnected) return; // another list has come
-    if (!answer) return keyward.unreachable();
+    if (!answer) return keyward.announceUnreachable();
     if (!answer.ok || answer.redirected || answer.headers.has("HX-Redirect")) return location.assign(link.href);
     const rows = document.createElement("template");
     rows.innerHTML = html;
@@ -77,7 +77,7 @@
     keyward.tick(body);
     keyward.group(body);
     first?.focus();
-    keyward.say(`${count} calls loaded`);
+    keyward.announce(`${count} calls loaded`);
   };
   keyward.on("click", "[data-load-gap]", (event, link) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;

@@ -1,7 +1,7 @@
 // Secrets. A revealed one is dropped when hidden; one that is shown once is only masked until the page is left.
 "use strict";
 (() => {
-  const { $, all, on, say, show, fill, copy, refused, unreachable, begin } = window.keyward;
+  const { $, all, on, announce, show, fill, copy, announceRefusal, announceUnreachable, addEnhancer } = window.keyward;
   const modal = $("#modal");
   const held = new WeakMap();
   const paint = (box, shown) => {
@@ -49,14 +49,14 @@
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers }).catch(() => null);
     form.ariaBusy = null;
     if (!form.isConnected) return; // closed meanwhile
-    if (!answer) return unreachable();
+    if (!answer) return announceUnreachable();
     if (answer.headers.has("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
     if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
       reveal(asked, (await answer.json()).token);
       modal.close();
-      say("Token shown for 30 seconds");
+      announce("Token shown for 30 seconds");
     } else if (answer.status < 403 || answer.status === 422) fill(modal, await answer.text());
-    else refused(answer.status);
+    else announceRefusal(answer.status);
   });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) all("[data-secret]").forEach(hide);
@@ -64,7 +64,7 @@
   addEventListener("pagehide", () => all("[data-secret]").forEach(forget));
   // The event comes after a dialog may have been opened again.
   document.addEventListener("close", ({ target }) => { if (!target.open) all("[data-secret]", target).forEach(forget); }, true);
-  begin((part) => {
+  addEnhancer((part) => {
     for (const box of all("[data-secret][data-once]", part)) if (!held.has(box)) reveal(box, $("[data-secret-value]", box).textContent);
   });
 })();

@@ -8,39 +8,39 @@
   const STEPS = [[31536000, "year"], [2592000, "month"], [86400, "day"], [3600, "hour"], [60, "minute"]];
   const pad = (number, width = 2) => String(number).padStart(width, "0");
   const isLocal = () => root.dataset.clock === "local";
-  const age = (then) => {
-    const seconds = Math.abs(Date.now() - then) / 1000;
+  const age = (date) => {
+    const seconds = Math.abs(Date.now() - date) / 1000;
     for (const [size, name] of STEPS) {
       const count = Math.floor(seconds / size);
       if (count) return `${count} ${name}${count > 1 ? "s" : ""}`;
     }
     return "";
   };
-  const relative = (then) => {
-    const words = age(then);
-    if (then > Date.now()) return words ? `in ${words}` : "in a moment";
+  const relative = (date) => {
+    const words = age(date);
+    if (date > Date.now()) return words ? `in ${words}` : "in a moment";
     return words ? `${words} ago` : "just now";
   };
-  const offsetOf = (then) => (isLocal() ? -then.getTimezoneOffset() : 0);
-  const zoneOf = (then) => {
-    const offset = offsetOf(then);
+  const offsetOf = (date) => (isLocal() ? -date.getTimezoneOffset() : 0);
+  const zoneOf = (date) => {
+    const offset = offsetOf(date);
     return isLocal() ? `${offset < 0 ? "-" : "+"}${pad(Math.floor(Math.abs(offset) / 60))}:${pad(Math.abs(offset) % 60)}` : "UTC";
   };
   // "2026-11-20 12:00:00.123", without its zone.
-  const bare = (then) => new Date(then.getTime() + offsetOf(then) * 60_000).toISOString().slice(0, 23).replace("T", " ");
-  const absolute = (then, ms) => `${bare(then).slice(0, ms ? 23 : 19)} ${zoneOf(then)}`;
-  const dayOf = (then) => {
-    const day = new Date(`${bare(then).slice(0, 10)}T00:00Z`);
+  const formatIso = (date) => new Date(date.getTime() + offsetOf(date) * 60_000).toISOString().slice(0, 23).replace("T", " ");
+  const absolute = (date, ms) => `${formatIso(date).slice(0, ms ? 23 : 19)} ${zoneOf(date)}`;
+  const dayOf = (date) => {
+    const day = new Date(`${formatIso(date).slice(0, 10)}T00:00Z`);
     const part = (options) => day.toLocaleDateString("en", { timeZone: "UTC", ...options });
     return `${part({ weekday: "long" })} ${day.getUTCDate()} ${part({ month: "long" })} ${day.getUTCFullYear()}`;
   };
 
   // [text, tooltip] of each kind of time.
   const KINDS = {
-    relative: (then) => [relative(then), absolute(then)],
-    age: (then) => [age(then) || "under a minute", absolute(then)],
-    absolute: (then, data) => [absolute(then, "ms" in data)],
-    clock: (then) => [bare(then).slice(11), `${absolute(then, true)}, ${relative(then)}`],
+    relative: (date) => [relative(date), absolute(date)],
+    age: (date) => [age(date) || "under a minute", absolute(date)],
+    absolute: (date, data) => [absolute(date, "ms" in data)],
+    clock: (date) => [formatIso(date).slice(11), `${absolute(date, true)}, ${relative(date)}`],
   };
   const tick = (within = document) => {
     for (const [kind, words] of Object.entries(KINDS)) {
@@ -69,7 +69,7 @@
       }
     }
   };
-  keyward.begin((part) => {
+  keyward.addEnhancer((part) => {
     tick(part);
     // Those that the server made are in UTC.
     if (isLocal()) all("[data-days]", part).forEach(group);
