@@ -40,11 +40,6 @@ def build_unused_condition(days: str) -> Q:
     return Q(LessThan(USED_AT, since), created_at__lt=since)
 
 
-def build_age_condition(days: str) -> Q:
-    """Build the condition for keys whose secret is older than so many days."""
-    return Q(listing__secret_made_at__lt=Now() - build_interval(days))
-
-
 def build_expiry_condition(days: str) -> Q:
     """Build the condition for keys that expire within so many days, or never."""
     if days == "never":

@@ -51,14 +51,9 @@ def sanitize(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} {value!r} has no form in JSON; give text")
 
 
-def format_canonical(body: Mapping[str, Any]) -> str:
-    """Return the canonical JSON of `body`, which is stored and signed: sanitized, sorted names, no white space, no
-    escapes beyond those that JSON requires."""
-    return dump_json(sanitize(body))
-
-
 def dump_json(body: Any) -> str:
-    """Return the canonical JSON of what is sanitized already."""
+    """Return the canonical JSON of a sanitized value, which is stored and signed: sorted names, no white space, no
+    escapes beyond those that JSON requires."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
