@@ -12,7 +12,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from audit.models import Call
-from config.serve.listeners import format_place, list_places
+from config.serve.listeners import format_listen_address, list_listen_addresses
 from config.serve.planes import GATEWAY
 from keys.apis.policy import Policy
 from keys.models import Api
@@ -51,7 +51,7 @@ def _check(slug: str, link: str) -> str:
     if refusal == "unknown_api":
         return f"{proxy} asks for an API that does not exist: it must ask for {slug}."
     if refusal == "unavailable" or (status >= 500 and not refusal):
-        gateway = format_place(list_places(GATEWAY)[0])
+        gateway = format_listen_address(list_listen_addresses(GATEWAY)[0])
         return f"{proxy} gets no decision of the gateway ({status}): it must ask the gateway at {gateway}."
     if refusal != "invalid_credentials":
         return (

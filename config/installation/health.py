@@ -10,7 +10,7 @@ from http.client import HTTPException
 from typing import NoReturn
 
 from config.env import Environment, Misconfigured
-from config.serve.health_request import Place, request
+from config.serve.health_request import ListenAddress, request
 
 PLANES = ("portal", "gateway")
 USAGE = "usage: keyward health [live|ready] [portal] [gateway]"
@@ -25,7 +25,9 @@ def main(arguments: list[str], load_environment: Callable[[], None]) -> NoReturn
         sys.exit(f"{USAGE}\n\nCheck whether both planes, or the named ones, are alive (or ready).")
     try:
         load_environment()
-        answers = {plane: check_plane(find_place(plane, os.environ), check or "live") for plane in planes or PLANES}
+        answers = {
+            plane: check_plane(find_listen_address(plane, os.environ), check or "live") for plane in planes or PLANES
+        }
     except Misconfigured as error:
         sys.exit(str(error))
     for plane, (is_good, detail) in answers.items():
@@ -33,7 +35,7 @@ def main(arguments: list[str], load_environment: Callable[[], None]) -> NoReturn
     sys.exit(0 if all(is_good for is_good, _ in answers.values()) else 1)
 
 
-def find_place(plane: str, environ: Mapping[str, str]) -> Place:
+def find_listen_address(plane: str, environ: Mapping[str, str]) -> ListenAddress:
     """Return where the plane listens. Raise Misconfigured."""
     env = Environment(dict(environ), production=False)
     prefix, port = ("", 8000) if plane == "portal" else ("GATEWAY_", 8001)
@@ -42,10 +44,10 @@ def find_place(plane: str, environ: Mapping[str, str]) -> Place:
     return (env.text("GATEWAY_SOCKET") if plane == "gateway" else "") or address
 
 
-def check_plane(place: Place, check: str) -> tuple[bool, str]:
-    """Return whether the plane at `place` answers 200, and its first line or what kept it from answering."""
+def check_plane(listen_address: ListenAddress, check: str) -> tuple[bool, str]:
+    """Return whether the plane at `listen_address` answers 200, and its first line or what kept it from answering."""
     try:
-        status, body, _ = request(place, f"/health/{check}", {}, TIMEOUT_SECONDS)
+        status, body, _ = request(listen_address, f"/health/{check}", {}, TIMEOUT_SECONDS)
     except (HTTPException, OSError) as error:
         return False, str(error) or type(error).__name__
     return status == 200, (body.splitlines() or [str(status)])[0]

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.mail import get_connection
 
 from config.serve.health_request import request
-from config.serve.listeners import format_place, list_places
+from config.serve.listeners import format_listen_address, list_listen_addresses
 from config.serve.planes import GATEWAY, PORTAL, Plane
 from config.serve.preflight import STATIC_FILES
 from config.static_build import is_collected
@@ -46,10 +46,10 @@ def _list_unaccepted_secrets() -> list[str]:
     """Return a line for each of GATEWAY_SECRETS that the running gateway does not accept."""
     if settings.GATEWAY_SOCKET:
         return []
-    place = list_places(GATEWAY)[0]
+    listen_address = list_listen_addresses(GATEWAY)[0]
     # The API does not exist: the gateway writes no row for such a call.
     answers = {
-        name: request(place, "/v1/verify/-", {"X-Gateway-Secret": secret}, TIMEOUT_SECONDS)[2]
+        name: request(listen_address, "/v1/verify/-", {"X-Gateway-Secret": secret}, TIMEOUT_SECONDS)[2]
         for name, secret in settings.GATEWAY_SECRETS.items()
     }
     return [
@@ -76,7 +76,7 @@ def check_proxy() -> list[str]:
         reason = str(error)
     return [
         f"BASE_URL {settings.BASE_URL} does not lead to the portal ({reason}): the proxy must pass requests to "
-        f"{format_place(list_places(PORTAL)[0])} (deploy/nginx-portal)."
+        f"{format_listen_address(list_listen_addresses(PORTAL)[0])} (deploy/nginx-portal)."
     ]
 
 
@@ -90,19 +90,19 @@ def check_mail() -> list[str]:
         # smtplib raises its own errors, the resolver's and the socket's; their texts hold the server's answers, no
         # password.
         reason = f"{type(error).__name__}: {error}"[:200]
-        place = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
-        return [f"The mail server {place} of EMAIL_URL does not take mail ({reason}): invitations would not arrive."]
+        server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+        return [f"The mail server {server} of EMAIL_URL does not take mail ({reason}): invitations would not arrive."]
     return []
 
 
 def _check_ready(plane: Plane) -> tuple[list[str], str]:
     """Return the problem of a plane that is not ready, and the body of its response."""
-    place = list_places(plane)[0]
+    listen_address = list_listen_addresses(plane)[0]
     try:
-        status, text, _ = request(place, "/health/ready", {}, TIMEOUT_SECONDS)
+        status, text, _ = request(listen_address, "/health/ready", {}, TIMEOUT_SECONDS)
     except (OSError, HTTPException) as error:
         start = f"start it (keyward serve {plane.name})"
-        return [f"The {plane.name} does not answer at {format_place(place)} ({error}): {start}."], ""
+        return [f"The {plane.name} does not answer at {format_listen_address(listen_address)} ({error}): {start}."], ""
     if status == 200:
         return [], text
     return [f"The {plane.name} cannot work: {' '.join(text.split())[:300]}"], text

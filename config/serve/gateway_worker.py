@@ -33,7 +33,7 @@ class GatewayWorker(Worker):
     """Serve the sockets that gunicorn opened, and notify gunicorn every second."""
 
     row: int
-    place: int
+    core_index: int
     _living: ClassVar[WeakSet[GatewayWorker]] = WeakSet()
 
     def __init__(self, *arguments: Any) -> None:
@@ -42,8 +42,8 @@ class GatewayWorker(Worker):
         super().__init__(*arguments)
         used_rows = {worker.row for worker in self._living}
         self.row = next((row for row in range(ROWS) if row not in used_rows), ROWS - 1)
-        places = [worker.place for worker in self._living]
-        self.place = min(range(self.cfg.workers), key=places.count)
+        core_indexes = [worker.core_index for worker in self._living]
+        self.core_index = min(range(self.cfg.workers), key=core_indexes.count)
         self._living.add(self)
 
     def init_signals(self) -> None:
@@ -119,4 +119,4 @@ class GatewayWorker(Worker):
         workers on one core while another is idle."""
         cores = get_usable_cores()
         if self.cfg.workers == len(cores):
-            bind_to_cores(0, [cores[self.place]])
+            bind_to_cores(0, [cores[self.core_index]])

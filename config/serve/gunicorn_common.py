@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from config.embedded.parent_death_signal import tie_to_parent
-from config.serve.listeners import Place, format_place
+from config.serve.listeners import ListenAddress, format_listen_address
 
 _handlers: dict[str, Any] = {"level": "WARNING", "handlers": ["stderr"], "propagate": False}
 logconfig_dict = settings.LOGGING | {
@@ -15,9 +15,9 @@ logconfig_dict = settings.LOGGING | {
 }
 
 
-def format_bind(place: Place) -> str:
-    """Return the place as gunicorn's `bind` expects it, with IPv6 in brackets."""
-    return f"unix:{place}" if isinstance(place, str) else format_place(place)
+def format_bind(listen_address: ListenAddress) -> str:
+    """Return the address as gunicorn's `bind` expects it, with IPv6 in brackets."""
+    return f"unix:{listen_address}" if isinstance(listen_address, str) else format_listen_address(listen_address)
 
 
 def on_starting(server: Any) -> None:

@@ -19,12 +19,12 @@ from gunicorn import sock
 from config.cpu_affinity import get_usable_cores
 from config.serve import gunicorn_common
 from config.serve.gunicorn_common import format_bind, logconfig_dict, post_fork  # noqa: F401
-from config.serve.listeners import BACKLOG, SOCKET_UMASK, list_places
+from config.serve.listeners import BACKLOG, SOCKET_UMASK, list_listen_addresses
 from config.serve.planes import GATEWAY
 from gateway.http.http_limits import IDLE_TIMEOUT_SECONDS
 
 # With a Unix socket instead of the port, only the file's mode decides who can connect.
-bind = [format_bind(place) for place in list_places(GATEWAY)]
+bind = [format_bind(listen_address) for listen_address in list_listen_addresses(GATEWAY)]
 umask = SOCKET_UMASK
 worker_class = "config.serve.gateway_worker.GatewayWorker"
 workers = max(2, len(get_usable_cores()) or os.cpu_count() or 2)

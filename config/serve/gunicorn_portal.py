@@ -12,10 +12,10 @@ from django.db import connection
 from config.portal_metrics import counters
 from config.serve import gunicorn_common, ready_signal
 from config.serve.gunicorn_common import format_bind, logconfig_dict, on_starting  # noqa: F401
-from config.serve.listeners import BACKLOG, list_places
+from config.serve.listeners import BACKLOG, list_listen_addresses
 from config.serve.planes import PORTAL
 
-bind = [format_bind(place) for place in list_places(PORTAL)]
+bind = [format_bind(listen_address) for listen_address in list_listen_addresses(PORTAL)]
 worker_class = "config.serve.portal_worker.PortalWorker"
 workers = 2
 threads = 8

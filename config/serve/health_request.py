@@ -6,32 +6,34 @@ import contextlib
 import socket
 from http.client import HTTPConnection, HTTPException
 
-from config.serve.listeners import Place
+from config.serve.listeners import ListenAddress
 
 # A server that listens on all addresses is asked on this one.
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 
 
-def request(place: Place, path: str, headers: dict[str, str], timeout_seconds: float) -> tuple[int, str, str]:
+def request(
+    listen_address: ListenAddress, path: str, headers: dict[str, str], timeout_seconds: float
+) -> tuple[int, str, str]:
     """Send a GET and return the status, the body and X-Refusal. Raise OSError or HTTPException if there is no
     answer."""
     connection = HTTPConnection("localhost", timeout=timeout_seconds)
     with contextlib.closing(connection):
-        if isinstance(place, str):
+        if isinstance(listen_address, str):
             connection.sock = socket.socket(socket.AF_UNIX)
             connection.sock.settimeout(timeout_seconds)
-            connection.sock.connect(place)
+            connection.sock.connect(listen_address)
         else:
-            address, port = place
+            address, port = listen_address
             connection.sock = socket.create_connection((WILDCARDS.get(address, address), port), timeout_seconds)
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return response.status, response.read(65536).decode("utf-8", "replace"), response.headers.get("X-Refusal", "")
 
 
-def is_ready(place: Place, timeout_seconds: float = 0.5) -> bool:
-    """Return whether the plane that listens at `place` is ready."""
+def is_ready(listen_address: ListenAddress, timeout_seconds: float = 0.5) -> bool:
+    """Return whether the plane that listens at `listen_address` is ready."""
     try:
-        return request(place, "/health/ready", {}, timeout_seconds)[0] == 200
+        return request(listen_address, "/health/ready", {}, timeout_seconds)[0] == 200
     except (HTTPException, OSError):
         return False

@@ -18,7 +18,7 @@ from config.serve.planes import GATEWAY, PORTAL, Plane
 BACKLOG = {PORTAL: 256, GATEWAY: 2048}
 # Only this user and its group can open the gateway's socket; whoever can is trusted as a proxy.
 SOCKET_UMASK = 0o007
-Place = tuple[str, int] | str
+ListenAddress = tuple[str, int] | str
 
 
 def list_ports(plane: Plane) -> list[tuple[str, list[str], int]]:
@@ -31,26 +31,28 @@ def list_ports(plane: Plane) -> list[tuple[str, list[str], int]]:
     return ports
 
 
-def list_places(plane: Plane) -> list[Place]:
+def list_listen_addresses(plane: Plane) -> list[ListenAddress]:
     """Return where the plane listens: pairs of address and port, or the path of a Unix socket. The first one answers
     health checks."""
-    places: list[Place] = [settings.GATEWAY_SOCKET] if plane is GATEWAY and settings.GATEWAY_SOCKET else []
-    return places + [(address, port) for _, addresses, port in list_ports(plane) for address in addresses]
+    listen_addresses: list[ListenAddress] = (
+        [settings.GATEWAY_SOCKET] if plane is GATEWAY and settings.GATEWAY_SOCKET else []
+    )
+    return listen_addresses + [(address, port) for _, addresses, port in list_ports(plane) for address in addresses]
 
 
-def format_place(place: Place) -> str:
+def format_listen_address(listen_address: ListenAddress) -> str:
     """Return an address with its port, or the path of a socket."""
-    if isinstance(place, str):
-        return place
-    address, port = place
+    if isinstance(listen_address, str):
+        return listen_address
+    address, port = listen_address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def open_listeners(plane: Plane) -> list[socket.socket]:
-    """Open a socket for each place of the plane. Raise OSError."""
+    """Open a socket for each listen address of the plane. Raise OSError."""
     listeners = []
-    for place in list_places(plane):
-        listener = _bind_path(place) if isinstance(place, str) else _bind_address(*place)
+    for listen_address in list_listen_addresses(plane):
+        listener = _bind_path(listen_address) if isinstance(listen_address, str) else _bind_address(*listen_address)
         # A gateway's worker listens once it can answer (gateway_worker.py): until then connections are refused, so that
         # their proxies ask another host at once, instead of waiting for an answer that comes too late.
         if plane is not GATEWAY:

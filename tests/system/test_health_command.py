@@ -59,11 +59,11 @@ def test_a_plane_that_does_not_answer_is_wrong(
 
 
 def test_it_asks_where_the_plane_listens() -> None:
-    assert health.find_place("portal", {}) == ("127.0.0.1", 8000)
-    assert health.find_place("gateway", {"GATEWAY_BIND": "::,10.0.0.1", "GATEWAY_PORT": "81"}) == ("::", 81)
-    assert health.find_place("gateway", {"GATEWAY_SOCKET": "/run/g.sock"}) == "/run/g.sock"
+    assert health.find_listen_address("portal", {}) == ("127.0.0.1", 8000)
+    assert health.find_listen_address("gateway", {"GATEWAY_BIND": "::,10.0.0.1", "GATEWAY_PORT": "81"}) == ("::", 81)
+    assert health.find_listen_address("gateway", {"GATEWAY_SOCKET": "/run/g.sock"}) == "/run/g.sock"
     with pytest.raises(Misconfigured, match="PORT 'x' is not usable"):
-        health.find_place("portal", {"PORT": "x"})
+        health.find_listen_address("portal", {"PORT": "x"})
 
 
 @pytest.mark.parametrize("arguments", [["portals"], ["ready", "live"], ["portal", "ready"]])

@@ -19,7 +19,7 @@ from config.env import Misconfigured
 from config.serve import preflight
 from config.serve.health_request import is_ready
 from config.serve.job import Job
-from config.serve.listeners import format_place, list_places
+from config.serve.listeners import format_listen_address, list_listen_addresses
 from config.serve.planes import GATEWAY, PLANES
 from config.serve.supervisor import PlaneFailed, StopRequested, Supervisor, handle_signals
 from config.static_build import collect_static
@@ -75,7 +75,7 @@ class Command(BaseCommand):
                 job.stop()
 
     def _are_planes_ready(self) -> bool:
-        return all(is_ready(list_places(plane)[0]) for plane in self._planes)
+        return all(is_ready(list_listen_addresses(plane)[0]) for plane in self._planes)
 
     def _request_reload(self) -> None:
         self._supervisor.reload_requested = True
@@ -125,5 +125,5 @@ def list_gateway_addresses() -> str:
     """Return the URLs on which the gateway listens, or its socket's path."""
     if settings.GATEWAY_SOCKET:
         return str(settings.GATEWAY_SOCKET)
-    places = [(LOOPBACK.get(address, address), settings.GATEWAY_PORT) for address in settings.GATEWAY_BIND]
-    return ", ".join(dict.fromkeys(f"http://{format_place(place)}" for place in places))
+    addresses = [(LOOPBACK.get(address, address), settings.GATEWAY_PORT) for address in settings.GATEWAY_BIND]
+    return ", ".join(dict.fromkeys(f"http://{format_listen_address(address)}" for address in addresses))

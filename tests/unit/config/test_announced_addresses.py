@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.management.commands.serve import list_gateway_addresses
-from config.serve.listeners import format_place
+from config.serve.listeners import format_listen_address
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ def test_the_addresses_are_those_of_the_configuration(settings: Any, bind: list[
 
 def test_a_socket_is_announced_by_its_path(settings: Any) -> None:
     settings.GATEWAY_SOCKET = "/run/keyward/gateway.sock"
-    assert list_gateway_addresses() == format_place("/run/keyward/gateway.sock") == "/run/keyward/gateway.sock"
+    assert list_gateway_addresses() == format_listen_address("/run/keyward/gateway.sock") == "/run/keyward/gateway.sock"
