@@ -72,9 +72,8 @@ def alice() -> User:
     return a_user(account, "N" * 64, Role.ADMINISTRATOR)
 
 
-def test_no_page_is_wider_than_the_window(
-    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None], full: bool
-) -> None:
+def list_widest_pages(alice: User) -> list[str]:
+    """Return the paths of all pages, after everything on them was made as long as may be."""
     account = alice.account
     assert account
     office = IpList.objects.create(account=account, name=LONG, description="d" * 500)
@@ -99,7 +98,7 @@ def test_no_page_is_wider_than_the_window(
     leaver = a_user(account, "O" * 64)
     a_billing_key(alice, owner=leaver, name="U" * 200)
     one, lms = f"/keys/{key.public_id}/", f"/keys/{signed.public_id}/"
-    pages = [
+    return [
         *("/", "/keys/", "/keys/?api=billing", f"/keys/?q={LONG}", "/lists/keys/columns/", "/keys/new/?api=cloud-pbx"),
         *("/keys/new/?api=lms-call-logic", f"/keys/disable/?key={key.public_id}", "/keys/export/"),
         *(f"{one}{rest}" for rest in ("", "edit/", "change/", "reveal/", "disable/", "delete/", "reassign/", "docs/")),
@@ -117,6 +116,12 @@ def test_no_page_is_wider_than_the_window(
         *("/search/", "/find/", f"/find/?keys={key.public_id}", f"/access-check/?key={key.public_id}"),
         *("/settings/notices/", "/settings/notices/webhooks/new/", f"/settings/notices/webhooks/{endpoint.pk}/"),
     ]
+
+
+def test_no_page_is_wider_than_the_window(
+    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None], full: bool
+) -> None:
+    pages = list_widest_pages(alice)
     sign_in(page, alice.email, PASSWORD)
     wide: dict[Any, Any] = {}
     for path in pages if full else pages[::4]:

@@ -35,39 +35,41 @@ async def whoami(asker: Asker, token: str | None, *, address: str = "203.0.113.7
     return await asker.get(f"/v1/whoami/ledger{query}", headers)
 
 
-def test_the_holder_is_told_and_nobody_else(key: KeyAndToken) -> None:
-    async def act(port: int) -> dict[str, Any]:
-        answers: dict[str, Any] = {}
-        async with Asker(port) as asker:
-            answers["none yet"] = await whoami(asker, key.token)
-            refused = await asker.verify(key.token, uri="/invoices?token=x", address="203.0.113.9")
-            wrong = generate_token("kw", key.key.public_id).token
-            # Calls of others, whose secret did not match, are not the holder's.
-            await asker.verify(wrong, address="203.0.113.10")
-            await asker.verify(key.token, address="203.0.113.9")
-            answers |= {
-                "refused": refused,
-                "holder": await whoami(asker, key.token),
-                "as the proxy says": await asker.get(
-                    "/v1/whoami/ledger",
-                    [
-                        ("X-Gateway-Secret", SECRET), ("X-Forwarded-For", "203.0.113.7"),
-                        ("Authorization", f"Bearer {key.token}"),
-                        ("X-Original-Method", "GET"), ("X-Original-URI", "/_keyward/whoami?a=1&explain=1"),
-                    ],
-                ),
-                "unasked": await whoami(asker, key.token, query=""),
-                "another question": await whoami(asker, key.token, query="?explain=10&xexplain=1"),
-                "wrong": await whoami(asker, wrong),
-                "wrong, unasked": await whoami(asker, wrong, query=""),
-                "nobody": await whoami(asker, None),
-                "from elsewhere": await whoami(asker, key.token, address="198.51.100.1"),
-            }  # fmt: skip
-            answers["after that"] = await whoami(asker, key.token)
-        return answers
+async def ask_as_everybody(port: int, key: KeyAndToken) -> dict[str, Any]:
+    """Return the answers by who asks about the last refusal, and how."""
+    answers: dict[str, Any] = {}
+    async with Asker(port) as asker:
+        answers["none yet"] = await whoami(asker, key.token)
+        refused = await asker.verify(key.token, uri="/invoices?token=x", address="203.0.113.9")
+        wrong = generate_token("kw", key.key.public_id).token
+        # Calls of others, whose secret did not match, are not the holder's.
+        await asker.verify(wrong, address="203.0.113.10")
+        await asker.verify(key.token, address="203.0.113.9")
+        answers |= {
+            "refused": refused,
+            "holder": await whoami(asker, key.token),
+            "as the proxy says": await asker.get(
+                "/v1/whoami/ledger",
+                [
+                    ("X-Gateway-Secret", SECRET), ("X-Forwarded-For", "203.0.113.7"),
+                    ("Authorization", f"Bearer {key.token}"),
+                    ("X-Original-Method", "GET"), ("X-Original-URI", "/_keyward/whoami?a=1&explain=1"),
+                ],
+            ),
+            "unasked": await whoami(asker, key.token, query=""),
+            "another question": await whoami(asker, key.token, query="?explain=10&xexplain=1"),
+            "wrong": await whoami(asker, wrong),
+            "wrong, unasked": await whoami(asker, wrong, query=""),
+            "nobody": await whoami(asker, None),
+            "from elsewhere": await whoami(asker, key.token, address="198.51.100.1"),
+        }  # fmt: skip
+        answers["after that"] = await whoami(asker, key.token)
+    return answers
 
+
+def test_the_holder_is_told_and_nobody_else(key: KeyAndToken) -> None:
     with gateway() as running:
-        answers = asyncio.run(act(running.port))
+        answers = asyncio.run(ask_as_everybody(running.port, key))
     assert json.loads(answers["none yet"].body)["last_refusal"] is None
     told = json.loads(answers["holder"].body)
     assert told["key_id"] == key.key.public_id
