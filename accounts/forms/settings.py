@@ -31,7 +31,11 @@ class SettingsForm(ServiceErrorForm, ConfirmForm):
     mask_digits = forms.IntegerField(
         label="Digits to show", min_value=0, max_value=15, help_text="0 hides all digits.", initial=0
     )
-    mask_side = forms.ChoiceField(label="Position", choices=Account.MaskSide.choices, widget=forms.RadioSelect)
+    mask_side = forms.ChoiceField(
+        label="Position",
+        choices=[(side.value, side.label.capitalize()) for side in Account.MaskSide],
+        widget=forms.RadioSelect,
+    )
     second_factor_required = forms.BooleanField(
         label="Require a second factor for all users",
         required=False,
