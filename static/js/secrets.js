@@ -3,42 +3,42 @@
 (() => {
   const { $, all, on, announce, show, fill, copy, announceRefusal, announceUnreachable, addEnhancer } = window.keyward;
   const modal = $("#modal");
-  const held = new WeakMap();
+  const secrets = new WeakMap();
   const paint = (box, shown) => {
     const value = $("[data-secret-value]", box);
     const eye = $("[data-secret-eye]", box);
-    value.textContent = shown ? held.get(box) : value.dataset.masked || "•".repeat(24);
+    value.textContent = shown ? secrets.get(box) : value.dataset.masked || "•".repeat(24);
     eye.setAttribute("aria-pressed", shown);
     eye.setAttribute("aria-label", shown ? "Hide token" : "Show token");
     eye.title = eye.getAttribute("aria-label");
-    $("[data-secret-copy]", box).hidden = !held.has(box);
+    $("[data-secret-copy]", box).hidden = !secrets.has(box);
     clearTimeout(box.timer);
     if (shown) box.timer = setTimeout(() => window.keyward.released(() => hide(box)), 30_000);
   };
   const hide = (box) => {
-    if (!("once" in box.dataset)) held.delete(box);
+    if (!("once" in box.dataset)) secrets.delete(box);
     paint(box, false);
   };
   const forget = (box) => {
-    held.delete(box);
+    secrets.delete(box);
     paint(box, false);
   };
   const reveal = (box, secret) => {
-    held.set(box, secret);
+    secrets.set(box, secret);
     paint(box, true);
   };
-  let asked = null; // the box whose reveal form is in the modal
+  let boxToReveal = null; // the box whose reveal form is in the modal
   on("click", "[data-once] [data-secret-eye]", (event, eye) => {
     const box = eye.closest("[data-secret]");
-    paint(box, eye.getAttribute("aria-pressed") === "false" && held.has(box));
+    paint(box, eye.getAttribute("aria-pressed") === "false" && secrets.has(box));
   });
   on("click", "[data-secret-copy]", (event, button) => {
-    copy(button, (button.dataset.prefix ?? "") + held.get(button.closest("[data-secret]")) + (button.dataset.suffix ?? ""));
+    copy(button, (button.dataset.prefix ?? "") + secrets.get(button.closest("[data-secret]")) + (button.dataset.suffix ?? ""));
   });
   on("submit", "form[data-reveal]", (event, form) => {
     event.preventDefault();
-    asked = form.closest("[data-secret]");
-    if (held.has(asked)) hide(asked);
+    boxToReveal = form.closest("[data-secret]");
+    if (secrets.has(boxToReveal)) hide(boxToReveal);
     else show(modal, form.action, "Show token");
   });
   on("submit", "#modal form[data-reveal-form]", async (event, form) => {
@@ -52,7 +52,7 @@
     if (!answer) return announceUnreachable();
     if (answer.headers.has("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
     if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
-      reveal(asked, (await answer.json()).token);
+      reveal(boxToReveal, (await answer.json()).token);
       modal.close();
       announce("Token shown for 30 seconds");
     } else if (answer.status < 403 || answer.status === 422) fill(modal, await answer.text());
@@ -65,6 +65,6 @@
   // The event comes after a dialog may have been opened again.
   document.addEventListener("close", ({ target }) => { if (!target.open) all("[data-secret]", target).forEach(forget); }, true);
   addEnhancer((part) => {
-    for (const box of all("[data-secret][data-once]", part)) if (!held.has(box)) reveal(box, $("[data-secret-value]", box).textContent);
+    for (const box of all("[data-secret][data-once]", part)) if (!secrets.has(box)) reveal(box, $("[data-secret-value]", box).textContent);
   });
 })();
