@@ -70,6 +70,7 @@ def run() -> None:
         from django.core.management import execute_from_command_line
     except ImportError:
         sys.exit("Django is not installed for this Python. Run ./start --install, then .venv/bin/python manage.py.")
+    from django.core.management.base import BaseCommand
     from django.db.utils import OperationalError
 
     from config import places
@@ -90,6 +91,8 @@ def run() -> None:
     if sys.argv[1:3] == ["serve", "gateway"]:
         # Its settings require fewer variables than the portal's.
         os.environ["KEYWARD_PLANE"] = "gateway"
+    # They check the code, as `check` does, and would import every page before any other command.
+    BaseCommand.requires_system_checks = ()
     try:
         # Settings are read before Django dispatches, because its dispatcher would go on without them.
         from django.conf import settings

@@ -40,8 +40,6 @@ class Command(BaseCommand):
         "are due, delete expired limits and passkey challenges, verify new events of the audit trail (once a day all "
         "of it and the API log), and sign a checkpoint unless a problem was found. Safe to run hourly on any node."
     )
-    # They would import every page, each time.
-    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

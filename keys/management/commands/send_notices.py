@@ -15,8 +15,6 @@ class Command(BaseCommand):
         "Send the notices that are due, by mail and to webhooks. Those that fail are tried again later, for about "
         "three days. Run it once a minute, on any node; several at once share the work."
     )
-    # They would import every page, each time.
-    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(f"Notices delivered: {jobs.send(Actor.from_command('send_notices'))}.")
