@@ -263,22 +263,29 @@ class GroupCommit:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(self._last_uses.seconds_until_due, self._wake)
             return
-        if await self._write_beside_calls(self._last_uses.write, "last_use.not_written") and self._last_uses.is_due:
+        written = await self._write_beside_calls(
+            self._last_uses.write, on_error=lambda error: report(WARNING, "last_use.not_written", error)
+        )
+        if written and self._last_uses.is_due:
             self._wake_event.set()
 
     async def _sweep_nonces(self) -> None:
-        await self._write_beside_calls(self._sweeper.delete_expired, "nonces.not_swept")
+        await self._write_beside_calls(
+            self._sweeper.delete_expired, on_error=lambda error: report(WARNING, "nonces.not_swept", error)
+        )
 
     async def _write_beside_calls(
-        self, write: Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]], failure: str
+        self,
+        write: Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]],
+        on_error: Callable[[Exception], None],
     ) -> bool:
-        """Let `write` use the connection; return whether it succeeded, and report `failure` if not."""
+        """Let `write` use the connection; return whether it succeeded. If not, call `on_error` and disconnect."""
         try:
             libpq = await self._get_connection()
             with libpq.watchdog, libpq.lend() as connection:
                 await write(connection)
         except Exception as error:
-            report(WARNING, failure, error)
+            on_error(error)
             self._database_failed = True
             self._disconnect()
             return False
