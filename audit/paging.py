@@ -79,7 +79,7 @@ def _fetch_matches(
     last_sql, last_params = last.query.sql_with_params()
     columns = ", ".join(order)
     sql = (
-        f"(SELECT {columns}, matches FROM ({scan_sql}) AS scan WHERE matches)"
+        f"SELECT {columns}, matches FROM ({scan_sql}) AS scan WHERE matches"
         f" UNION ALL (SELECT {columns}, FALSE FROM ({last_sql}) AS last) LIMIT %s"
     )
     with connections[scan.db].cursor() as cursor:
