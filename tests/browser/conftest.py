@@ -68,7 +68,7 @@ def narrow_page(context: BrowserContext) -> Page:
 
 @pytest.fixture
 def sign_in(live_server: Any) -> Callable[[Page, str, str], None]:
-    """`sign_in(page, email, password)`: the form is sent without the browser, which begins at the overview."""
+    """`sign_in(page, email, password)`: the form is sent without the browser, which is given the session."""
     from django.test import Client
 
     def act(page: Page, email: str, password: str) -> None:
@@ -76,7 +76,6 @@ def sign_in(live_server: Any) -> Callable[[Page, str, str], None]:
         answer = client.post("/login/", {"login": email, "password": password})
         assert answer.status_code == 302
         _give_session(page, client, live_server.url)
-        page.goto(live_server.url)
 
     return act
 

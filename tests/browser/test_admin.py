@@ -35,6 +35,7 @@ def test_a_pending_account_is_activated_gets_apis_and_its_people_can_add_keys(
     alice = a_user(acme, "Alice", Role.ADMINISTRATOR)
     theirs = support.context.browser.new_context().new_page()
     sign_in(theirs, alice.email, PASSWORD)
+    theirs.goto(live_server.url)
     expect(theirs.get_by_role("region", name="What happens next")).to_contain_text("Support activates the account.")
     assert_accessible(theirs)
     theirs.goto(f"{live_server.url}/keys/")

@@ -50,6 +50,7 @@ def test_figures_open_beneath_their_heading_and_break_no_word(
     call = {"decision": "denied", "reason": "key_disabled", "duration_ms": 7, "client_address": "198.51.100.123"}
     a_call(alice.account, time=datetime.now(UTC), **call)
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.set_viewport_size({"width": 390, "height": 900})
     page.goto(f"{live_server.url}/logs/")
     for name in ("Denied calls by address", "Response times"):
@@ -99,12 +100,13 @@ def test_the_forms_of_the_administration_are_in_line(support: Page, live_server:
 
 @pytest.mark.parametrize(("width", "columns"), [(390, 2), (820, 5), (1280, 5), (1440, 5)])
 def test_the_figures_of_the_overview_stand_on_one_grid(
-    page: Page, alice: User, sign_in: SignIn, width: int, columns: int
+    page: Page, alice: User, live_server: Any, sign_in: SignIn, width: int, columns: int
 ) -> None:
     key = a_billing_key(alice).key
     a_call(alice.account, key_id=key.public_id)
     page.set_viewport_size({"width": width, "height": 900})
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     rows = [boxes(row.locator(".figure")) for row in page.locator(".figures").all()]
     assert [len(row) for row in rows] == [4, 4, 5]
     assert len({round(figure["x"]) for row in rows for figure in row}) == columns

@@ -105,6 +105,7 @@ def test_without_javascript_each_action_is_a_page(
 ) -> None:
     page, bob = plain_page, a_user(alice.account, "Bob")
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
 
     def act(button: str) -> None:
         page.goto(f"{live_server.url}/keys/?q=rob&sort=name")

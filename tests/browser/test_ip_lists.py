@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -34,8 +35,9 @@ def offices(alice: User) -> IpList:
     return an_ip_list(alice, "203.0.113.7", "!2001:db8::/32", used_by=key)
 
 
-def test_a_list_is_made_and_filled_by_pasting(page: Page, sign_in: SignIn, alice: User) -> None:
+def test_a_list_is_made_and_filled_by_pasting(page: Page, live_server: Any, sign_in: SignIn, alice: User) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="IP lists").click()
     expect(page.get_by_role("heading", name="No IP lists yet")).to_be_visible()
     assert_accessible(page)
@@ -73,8 +75,11 @@ def test_a_list_is_made_and_filled_by_pasting(page: Page, sign_in: SignIn, alice
     assert_accessible(page)
 
 
-def test_a_list_in_use_lets_no_more_in_without_the_password(page: Page, sign_in: SignIn, offices: IpList) -> None:
+def test_a_list_in_use_lets_no_more_in_without_the_password(
+    page: Page, live_server: Any, sign_in: SignIn, offices: IpList
+) -> None:
     sign_in(page, "alice@acme.example", PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="IP lists").click()
     page.get_by_role("link", name="Delete Offices").click()
     dialog = page.get_by_role("dialog")
@@ -118,8 +123,9 @@ def test_a_list_in_use_lets_no_more_in_without_the_password(page: Page, sign_in:
     expect(page.get_by_text("0.0.0.0/0 saved.")).to_be_visible()
 
 
-def test_by_keyboard_alone(page: Page, sign_in: SignIn, offices: IpList) -> None:
+def test_by_keyboard_alone(page: Page, live_server: Any, sign_in: SignIn, offices: IpList) -> None:
     sign_in(page, "alice@acme.example", PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="IP lists").press("Enter")
     page.get_by_role("link", name="Offices", exact=True).press("Enter")
     expect(page.get_by_role("heading", name="Offices")).to_be_visible()
@@ -135,8 +141,9 @@ def test_by_keyboard_alone(page: Page, sign_in: SignIn, offices: IpList) -> None
     expect(page.get_by_role("cell", name="Documentation")).to_be_visible()
 
 
-def test_a_new_entry_is_marked_in_its_list(page: Page, sign_in: SignIn, offices: IpList) -> None:
+def test_a_new_entry_is_marked_in_its_list(page: Page, live_server: Any, sign_in: SignIn, offices: IpList) -> None:
     sign_in(page, "alice@acme.example", PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="IP lists").click()
     page.get_by_role("link", name="Offices", exact=True).click()
     page.get_by_label("State").select_option("Enabled")
@@ -151,18 +158,20 @@ def test_a_new_entry_is_marked_in_its_list(page: Page, sign_in: SignIn, offices:
     expect(page.locator("tr:target")).to_contain_text("192.0.2.9")
 
 
-def test_on_a_telephone(narrow_page: Page, sign_in: SignIn, offices: IpList) -> None:
+def test_on_a_telephone(narrow_page: Page, live_server: Any, sign_in: SignIn, offices: IpList) -> None:
     page = narrow_page
     sign_in(page, "alice@acme.example", PASSWORD)
+    page.goto(live_server.url)
     for path in ("", f"{offices.pk}/", f"{offices.pk}/import/", "new/"):
         page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + f"/ip-lists/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert_accessible(page)
 
 
-def test_without_javascript(plain_page: Page, sign_in: SignIn, offices: IpList) -> None:
+def test_without_javascript(plain_page: Page, live_server: Any, sign_in: SignIn, offices: IpList) -> None:
     page = plain_page
     sign_in(page, "alice@acme.example", PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="IP lists").click()
     page.get_by_role("link", name="Add IP list").click()
     page.get_by_label("Name").fill("Homes")
@@ -191,9 +200,10 @@ def test_without_javascript(plain_page: Page, sign_in: SignIn, offices: IpList) 
     assert [ip_list.name for ip_list in IpList.objects.all()] == ["Offices"]
 
 
-def test_a_reader_sees_and_changes_nothing(page: Page, sign_in: SignIn, offices: IpList) -> None:
+def test_a_reader_sees_and_changes_nothing(page: Page, live_server: Any, sign_in: SignIn, offices: IpList) -> None:
     a_user(Account.objects.get(), "Rita", Role.ACCOUNT_READER)
     sign_in(page, "rita@acme.example", PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="IP lists").click()
     page.get_by_role("link", name="Offices", exact=True).click()
 

@@ -40,6 +40,7 @@ def leaked(alice: User) -> KeyAndToken:
 def check_and_disable(page: Page, url: str, alice: User, leaked: KeyAndToken, sign_in: SignIn) -> None:
     """From the pasted line to the disabled key, and to the calls of whoever had it."""
     sign_in(page, alice.email, PASSWORD)
+    page.goto(url)
     began = time.monotonic()
     page.get_by_role("link", name="Find a leaked key").click()
     page.get_by_label("Token, log line").fill(f"\n# deploy\nexport BILLING_KEY={leaked.token}\n")

@@ -147,6 +147,7 @@ def test_what_was_typed_before_the_scripts_had_come_is_asked_about(
 ) -> None:
     key = a_billing_key(alice).key
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     held = HeldRequests(page, "**/js/leaving.js")
     page.goto(f"{live_server.url}/keys/{key.public_id}/edit/", wait_until="commit")
     page.get_by_label("Application name").fill("Other")

@@ -55,6 +55,7 @@ def test_no_page_moves_while_it_loads(page: Page, live_server: Any, alice: User,
         call = {"key_id": key.public_id, "decision": decision, "reason": reason, "duration_ms": 7}
         a_call(alice.account, time=datetime.now(UTC), **call)
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.route("**/js/*.js", late)
     page.route("**/logs/chart/**", late)
     paths = ["keys/", f"keys/{key.public_id}/edit/", "keys/new/?api=billing", "logs/", "logs/?decision=denied"]
@@ -72,6 +73,7 @@ def test_no_other_page_moves(
     a_notice(alice, key)
     a_call(alice.account, key_id=key.public_id)
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.route("**/js/*.js", late)
     one, bulk = f"keys/{key.public_id}/", f"?key={key.public_id}"
     paths = [

@@ -84,9 +84,10 @@ def downloaded(page: Page, press: Locator, folder: Path) -> Path:
 
 
 def test_all_refused_calls_of_a_key_in_october_by_address(
-    page: Page, arthur: User, key: Key, sign_in: SignIn, tmp_path: Path
+    page: Page, arthur: User, key: Key, live_server: Any, sign_in: SignIn, tmp_path: Path
 ) -> None:
     sign_in(page, arthur.email, PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="API logs").click()
     page.get_by_role("searchbox", name="Key").fill(key.public_id)
     page.get_by_role("combobox", name="Decision").select_option("Denied")
@@ -128,6 +129,7 @@ def test_a_filter_set_while_the_page_loads(
     page: Page, arthur: User, key: Key, live_server: Any, sign_in: SignIn
 ) -> None:
     sign_in(page, arthur.email, PASSWORD)
+    page.goto(live_server.url)
     late = HeldRequests(page, re.compile("htmx"))
     page.goto(live_server.url + "/audit/", wait_until="commit")
     page.get_by_role("combobox", name="Event", exact=True).select_option("key.created")
@@ -135,10 +137,13 @@ def test_a_filter_set_while_the_page_loads(
     expect(rows(page)).to_have_count(1)
 
 
-def test_who_revealed_this_token(page: Page, arthur: User, alice: User, key: Key, sign_in: SignIn) -> None:
+def test_who_revealed_this_token(
+    page: Page, arthur: User, alice: User, key: Key, live_server: Any, sign_in: SignIn
+) -> None:
     a_billing_key(alice, name="Other")
     reveal(key=key, by=confirmed(alice, "key.reveal", key.public_id))
     sign_in(page, arthur.email, PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="API keys").click()
     page.wait_for_url("**/keys/")
     page.get_by_label("Search").fill(key.public_id)
@@ -295,6 +300,7 @@ def test_every_page_is_accessible_wide_and_narrow(
     with_diff = record_of_an_edit(acme, alice)
     make_pass(datetime.now(UTC), None, acting(alice))
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     for width in (None, NARROW):
         if width:
             page.set_viewport_size(width)  # type: ignore[arg-type]
@@ -316,6 +322,7 @@ def test_filters_pages_chart_and_export_work_without_javascript(
     for minute in range(60):
         a_call(acme, time=now - timedelta(minutes=minute), path=f"/at/{minute}", **REFUSED if minute % 2 else {})
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="API logs").click()
     expect(page.get_by_role("button", name="Live")).to_be_hidden()
     expect(rows(page)).to_have_count(50)

@@ -151,6 +151,7 @@ def test_the_main_job_with_javascript(
     from tests.factories.accounts import PASSWORD
 
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     does_the_main_job(Administrator(page, live_server.url, PASSWORD, True), port, alice)
 
 
@@ -160,4 +161,5 @@ def test_the_main_job_without_javascript(
     from tests.factories.accounts import PASSWORD
 
     sign_in(plain_page, alice.email, PASSWORD)
+    plain_page.goto(live_server.url)
     does_the_main_job(Administrator(plain_page, live_server.url, PASSWORD, False), port, alice)

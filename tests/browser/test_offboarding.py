@@ -33,6 +33,7 @@ def test_as_the_choices_are_made_the_panel_says_what_they_refuse(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, bob: User
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="Users").click()
     page.get_by_role("link", name="Bob", exact=True).click()
     page.get_by_role("link", name="Deactivate").click()

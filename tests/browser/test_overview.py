@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -28,8 +29,9 @@ def shop(alice: User) -> Key:
     return key
 
 
-def follow(page: Page, alice: User, sign_in: SignIn) -> None:
+def follow(page: Page, alice: User, live_server: Any, sign_in: SignIn) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     expect(page.get_by_role("heading", name="1 item to review")).to_be_visible()
     expect(page.get_by_role("region", name="Calls", exact=True)).to_contain_text("12 Refused in 24 hours")
     page.get_by_role("link", name="12 calls were refused in 24 hours, 0 in the 24 hours before.").click()
@@ -40,8 +42,10 @@ def follow(page: Page, alice: User, sign_in: SignIn) -> None:
     expect(page.get_by_role("link", name="Shop", exact=True)).to_be_visible()
 
 
-def test_what_is_wrong_leads_to_its_calls(page: Page, sign_in: SignIn, alice: User, shop: Key) -> None:
-    follow(page, alice, sign_in)
+def test_what_is_wrong_leads_to_its_calls(
+    page: Page, live_server: Any, sign_in: SignIn, alice: User, shop: Key
+) -> None:
+    follow(page, alice, live_server, sign_in)
     page.get_by_role("link", name="Overview").click()
     expect(page.get_by_role("heading", name="1 item to review")).to_be_visible()
     assert_accessible(page)
@@ -49,5 +53,7 @@ def test_what_is_wrong_leads_to_its_calls(page: Page, sign_in: SignIn, alice: Us
     assert_accessible(page)
 
 
-def test_the_same_without_javascript(plain_page: Page, sign_in: SignIn, alice: User, shop: Key) -> None:
-    follow(plain_page, alice, sign_in)
+def test_the_same_without_javascript(
+    plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, shop: Key
+) -> None:
+    follow(plain_page, alice, live_server, sign_in)

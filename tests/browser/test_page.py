@@ -34,6 +34,7 @@ def test_the_overview_and_a_missing_page_are_accessible(
     page: Page, live_server: Any, alice: str, sign_in: SignIn
 ) -> None:
     sign_in(page, alice, PASSWORD)
+    page.goto(live_server.url)
     assert_accessible(page)
     page.goto(f"{live_server.url}/no-such-page/")
     expect(page.get_by_role("heading", name="Not found")).to_be_visible()
@@ -45,17 +46,21 @@ def test_the_menu_opens_on_a_narrow_screen_without_javascript(
 ) -> None:
     plain_page.set_viewport_size(NARROW)  # type: ignore[arg-type]
     sign_in(plain_page, alice, PASSWORD)
+    plain_page.goto(live_server.url)
     entry = plain_page.get_by_role("link", name="Overview")
     expect(entry).to_be_hidden()
     plain_page.get_by_role("button", name="Menu").click()
     expect(entry).to_be_visible()
 
 
-def test_the_theme_follows_the_system_until_one_is_chosen_and_is_kept(page: Page, alice: str, sign_in: SignIn) -> None:
+def test_the_theme_follows_the_system_until_one_is_chosen_and_is_kept(
+    page: Page, alice: str, live_server: Any, sign_in: SignIn
+) -> None:
     def ground() -> Any:
         return page.evaluate("getComputedStyle(document.body).backgroundColor")
 
     sign_in(page, alice, PASSWORD)
+    page.goto(live_server.url)
     page.emulate_media(color_scheme="light")
     light = ground()
     page.emulate_media(color_scheme="dark")
@@ -69,23 +74,28 @@ def test_the_theme_follows_the_system_until_one_is_chosen_and_is_kept(page: Page
     assert ground() == dark
 
 
-def test_without_javascript_no_control_that_needs_it_is_shown(plain_page: Page, alice: str, sign_in: SignIn) -> None:
+def test_without_javascript_no_control_that_needs_it_is_shown(
+    plain_page: Page, alice: str, live_server: Any, sign_in: SignIn
+) -> None:
     sign_in(plain_page, alice, PASSWORD)
+    plain_page.goto(live_server.url)
     expect(plain_page.get_by_role("button", name="Dark theme")).to_be_hidden()
     expect(plain_page.get_by_role("button", name="Local")).to_be_hidden()
 
 
 def test_signing_out_is_one_press_with_and_without_javascript(
-    page: Page, plain_page: Page, alice: str, sign_in: SignIn
+    page: Page, plain_page: Page, alice: str, live_server: Any, sign_in: SignIn
 ) -> None:
     for browser_page in (page, plain_page):
         sign_in(browser_page, alice, PASSWORD)
+        browser_page.goto(live_server.url)
         browser_page.get_by_role("button", name="Sign out").click()
         browser_page.wait_for_url("**/login/**")
 
 
-def test_the_first_tab_stop_leads_past_the_menu(page: Page, alice: str, sign_in: SignIn) -> None:
+def test_the_first_tab_stop_leads_past_the_menu(page: Page, alice: str, live_server: Any, sign_in: SignIn) -> None:
     sign_in(page, alice, PASSWORD)
+    page.goto(live_server.url)
     page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
@@ -93,8 +103,11 @@ def test_the_first_tab_stop_leads_past_the_menu(page: Page, alice: str, sign_in:
     expect(page.locator("#main")).to_be_focused()
 
 
-def test_the_single_key_shortcuts_can_be_switched_off(page: Page, alice: str, sign_in: SignIn) -> None:
+def test_the_single_key_shortcuts_can_be_switched_off(
+    page: Page, alice: str, live_server: Any, sign_in: SignIn
+) -> None:
     sign_in(page, alice, PASSWORD)
+    page.goto(live_server.url)
     page.keyboard.press("?")
     help_dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(help_dialog).to_be_visible()
@@ -113,6 +126,7 @@ def test_the_first_load_stays_under_60_kb_compressed(
     for _ in range(60):
         a_call(account, reason="ip_not_allowed", decision="denied")
     sign_in(page, alice, PASSWORD)
+    page.goto(live_server.url)
     state = page.context.storage_state()
     assert page.context.browser is not None
     first_time = page.context.browser.new_context(storage_state=state)
@@ -134,6 +148,7 @@ def test_nothing_moves_while_a_long_page_loads(page: Page, live_server: Any, ali
         path = "/customers" * (number % 5 + 1)
         a_call(account, path=path, reason=reason, decision="denied" if reason else "allowed")
     sign_in(page, alice, PASSWORD)
+    page.goto(live_server.url)
     page.add_init_script(
         """window.moved = 0;
         new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.moved += entry.value; })

@@ -30,6 +30,7 @@ def test_from_the_invitation_to_the_first_sign_in(
     page: Page, plain_page: Page, live_server: Any, sign_in: SignIn, alice: User
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="Users").click()
     page.get_by_role("link", name="Invite user").click()
     panel = page.get_by_role("dialog")
@@ -68,10 +69,11 @@ def test_from_the_invitation_to_the_first_sign_in(
     expect(plain_page.get_by_role("button", name="Save changes")).to_have_count(0)
 
 
-def test_a_user_loses_a_role(page: Page, sign_in: SignIn, alice: User) -> None:
+def test_a_user_loses_a_role(page: Page, live_server: Any, sign_in: SignIn, alice: User) -> None:
     bob = a_user(alice.account, "Bob", Role.AUDITOR)
     a_billing_key(alice, owner=bob)
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="Users").click()
     page.get_by_label("Role").select_option("Auditor")
     expect(page.get_by_role("cell", name="Alice", exact=True)).to_have_count(0)
@@ -89,8 +91,9 @@ def test_a_user_loses_a_role(page: Page, sign_in: SignIn, alice: User) -> None:
     expect(page.get_by_text("Roles of Bob saved")).to_be_visible()
 
 
-def test_masking_is_seen_before_it_is_saved(page: Page, sign_in: SignIn, alice: User) -> None:
+def test_masking_is_seen_before_it_is_saved(page: Page, live_server: Any, sign_in: SignIn, alice: User) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="Settings").click()
     assert_accessible(page)
     numbers = page.get_by_label("How phone numbers look")
@@ -111,8 +114,9 @@ def test_masking_is_seen_before_it_is_saved(page: Page, sign_in: SignIn, alice: 
     expect(page.get_by_text("Settings saved.")).to_be_visible()
 
 
-def test_the_preview_needs_no_script(plain_page: Page, sign_in: SignIn, alice: User) -> None:
+def test_the_preview_needs_no_script(plain_page: Page, live_server: Any, sign_in: SignIn, alice: User) -> None:
     sign_in(plain_page, alice.email, PASSWORD)
+    plain_page.goto(live_server.url)
     plain_page.get_by_role("link", name="Settings").click()
     plain_page.get_by_label("Mask phone numbers").check()
     plain_page.get_by_role("button", name="Preview").click()
@@ -138,9 +142,12 @@ def test_a_forgotten_password_is_set_anew(page: Page, live_server: Any, alice: U
 
 
 @pytest.mark.parametrize("status", ["pending", "suspended"])
-def test_an_account_that_is_not_active_says_why(page: Page, sign_in: SignIn, alice: User, status: str) -> None:
+def test_an_account_that_is_not_active_says_why(
+    page: Page, live_server: Any, sign_in: SignIn, alice: User, status: str
+) -> None:
     Account.objects.update(status=status)
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
 
     for name in ("Overview", "API keys", "Users", "Settings"):
         page.get_by_role("link", name=name, exact=True).first.click()

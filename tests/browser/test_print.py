@@ -28,6 +28,7 @@ def test_keys_and_trail_are_printed_whole_and_without_controls(
         alice, "203.0.113.7", "2001:db8:7::/48", name="Invoice robot " * 10, modules=frozenset({"cdrs"})
     ).key
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.emulate_media(media="print")
     page.set_viewport_size({"width": SHEET, "height": 700})
     for path, columns in (

@@ -85,9 +85,10 @@ def add_app(page: Page, name: str) -> tuple[str, list[str]]:
 
 
 def test_an_authenticator_app_is_added_and_signs_in(
-    page: Page, portal: str, alice: User, sign_in: Callable[[Page, str, str], None]
+    page: Page, portal: str, alice: User, live_server: Any, sign_in: Callable[[Page, str, str], None]
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.get_by_role("link", name="Alice Acme").click()
     look(page, "profile")
     page.get_by_role("link", name="Add authenticator app").click()
@@ -144,10 +145,16 @@ def test_without_javascript_an_app_is_added_and_removed(plain_page: Page, portal
 
 
 def test_a_passkey_is_added_signs_in_and_confirms(
-    page: Page, portal: str, alice: User, key_of_the_device: None, sign_in: Callable[[Page, str, str], None]
+    page: Page,
+    portal: str,
+    alice: User,
+    key_of_the_device: None,
+    live_server: Any,
+    sign_in: Callable[[Page, str, str], None],
 ) -> None:
     key = a_billing_key(alice).key
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.goto(f"{portal}/profile/passkeys/new/")
     look(page, "add-passkey")
     page.get_by_label("Name").fill("laptop")
@@ -186,9 +193,10 @@ def test_a_passkey_is_added_signs_in_and_confirms(
 
 
 def test_a_form_sent_after_the_session_ended_stays_in_the_browser_without_its_password(
-    page: Page, portal: str, alice: User, sign_in: Callable[[Page, str, str], None]
+    page: Page, portal: str, alice: User, live_server: Any, sign_in: Callable[[Page, str, str], None]
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     page.goto(f"{portal}/keys/new/?api=billing")
     page.get_by_label("Application name").fill("Invoice robot")
     page.get_by_label("Platform").select_option("Server")
@@ -226,9 +234,10 @@ def test_support_adds_a_second_factor_and_comes_to_the_administration(page: Page
 
 
 def test_a_telephone_shows_the_profile(
-    narrow_page: Page, portal: str, alice: User, sign_in: Callable[[Page, str, str], None]
+    narrow_page: Page, portal: str, alice: User, live_server: Any, sign_in: Callable[[Page, str, str], None]
 ) -> None:
     sign_in(narrow_page, alice.email, PASSWORD)
+    narrow_page.goto(live_server.url)
     narrow_page.goto(f"{portal}/profile/")
     look(narrow_page, "profile-narrow")
     assert narrow_page.evaluate("document.documentElement.scrollWidth <= innerWidth")

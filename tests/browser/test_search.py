@@ -33,6 +33,7 @@ def test_by_keyboard_from_anywhere_to_a_key(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     for path in ("/logs/", f"/keys/{key.public_id}/docs/"):
         page.goto(live_server.url + path)
         page.keyboard.press("Control+k")
@@ -63,6 +64,7 @@ def test_what_is_typed_at_once_is_searched(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     # The second page has no htmx before its first dialog.
     for path, scripts in (("/keys/", 1), (f"/keys/{key.public_id}/docs/", 2)):
         page.goto(live_server.url + path)
@@ -101,6 +103,7 @@ def test_a_pasted_token_is_in_no_address_and_found_by_enter(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, made: CreatedKey
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     addresses: list[str] = []
 
     def note(request: Request) -> None:

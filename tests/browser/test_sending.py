@@ -134,6 +134,7 @@ def test_a_form_that_the_browser_sends_outlives_its_session_without_its_secrets(
     assert page.evaluate(READ)[: len(kept)] == kept
 
     sign_in(page.context.new_page(), alice.email, PASSWORD)
+    page.context.new_page().goto(live_server.url)
     ended.get_by_role("button", name="Continue").click()
     expect(page.get_by_text("You are signed in again.")).to_be_visible()
     assert (page.url, page.evaluate(READ)[: len(kept)]) == (address, kept)

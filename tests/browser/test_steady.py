@@ -91,6 +91,7 @@ def test_the_first_click_after_an_address_is_not_lost(
 def test_no_form_moves_when_a_field_is_left(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
     offices, key = an_ip_list(alice, "192.0.2.1"), a_billing_key(alice, "192.0.2.1").key
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     paths = [
         *(f"keys/new/?api={slug}" for slug in ("cloud-pbx", "billing", "sip-caller", "textpeak")),
         *(f"keys/{key.public_id}/edit/", "ip-lists/new/", f"ip-lists/{offices.pk}/entries/new/", "settings/"),

@@ -73,6 +73,7 @@ def hand(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> Hand:
     """Alice at 1440 px, signed in."""
     page.set_viewport_size({"width": 1440, "height": 900})
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     return Hand(page)
 
 

@@ -123,6 +123,7 @@ def test_no_page_is_wider_than_the_window(
 ) -> None:
     pages = list_widest_pages(alice)
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     wide: dict[Any, Any] = {}
     for path in pages if full else pages[::4]:
         answer = page.goto(f"{live_server.url}{path}")
@@ -165,6 +166,7 @@ def test_a_word_that_fits_is_not_broken(
     }
     a_call(account, path=f"/{'p' * 50}", **call)
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     broken = {}
     for path in ("/", "/keys/", "/keys/?api=cloud-pbx", "/ip-lists/", f"/ip-lists/{office.pk}/", "/logs/", "/users/"):
         page.set_viewport_size({"width": 1440, "height": 860})
@@ -187,6 +189,7 @@ def test_no_column_of_keys_is_covered_whether_its_token_is_shown_or_not(
     a_key_of("lms-call-logic", alice, recordings=True)
     a_key_of("lynx", alice)
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     covered = {}
     for path in ("/keys/", "/keys/?api=billing", "/keys/?api=lms-call-logic", "/keys/?api=lynx"):
         page.set_viewport_size({"width": 1440, "height": 860})
@@ -216,6 +219,7 @@ def test_long_names_do_not_make_the_list_of_keys_scroll(
     a_key_of("lms-call-logic", alice)
     a_key_of("textpeak", alice, name=LONG, ip_lists=frozenset({office.pk}))
     sign_in(page, alice.email, PASSWORD)
+    page.goto(live_server.url)
     scrolls = {}
     for path in ("/keys/", "/keys/?api=billing", "/keys/?api=lms-call-logic", "/keys/?api=textpeak"):
         page.goto(f"{live_server.url}{path}")
