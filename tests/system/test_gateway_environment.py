@@ -1,4 +1,4 @@
-"""No key that a gateway is given opens a token."""
+"""No key that a gateway is given opens a token, and its workers share what they import."""
 
 from __future__ import annotations
 
@@ -65,3 +65,29 @@ def test_a_gateways_environment_does_not_open_a_token(tmp_path: Path, monkeypatc
     assert (done.returncode, set(done.stdout.split())) == (0, {"refused"}), done.stderr
     assert not (tmp_path / "secrets").exists()
     figure(f"{len(done.stdout.split())} tries with every key that a gateway has, 0 opened")
+
+
+# What a worker imports when the master has imported before the fork; `encodings` are small, and of the interpreter.
+IMPORTED_BY_A_WORKER = """
+import sys
+from config.serve import gunicorn_gateway
+gunicorn_gateway.import_before_fork()
+before = set(sys.modules)
+import config.serve.gateway
+print(len(before), *sorted(name for name in set(sys.modules) - before if not name.startswith("encodings.")))
+"""
+
+
+def test_a_gateways_workers_import_next_to_nothing_of_their_own(tmp_path: Path) -> None:
+    """They are forked when all is imported, so that one which is replaced answers at once."""
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORTED_BY_A_WORKER],
+        env={"PATH": os.environ["PATH"], "KEYWARD_VAR": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, *imported = ran.stdout.split()
+    assert int(before) > 500
+    assert imported == ["config.embedded.backend.parameters", "config.serve.gateway", "config.serve.stop_notice"]
