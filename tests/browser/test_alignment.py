@@ -50,7 +50,6 @@ def test_figures_open_beneath_their_heading_and_break_no_word(
     call = {"decision": "denied", "reason": "key_disabled", "duration_ms": 7, "client_address": "198.51.100.123"}
     a_call(alice.account, time=datetime.now(UTC), **call)
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
     page.set_viewport_size({"width": 390, "height": 900})
     page.goto(f"{live_server.url}/logs/")
     for name in ("Denied calls by address", "Response times"):

@@ -105,7 +105,6 @@ def test_without_javascript_each_action_is_a_page(
 ) -> None:
     page, bob = plain_page, a_user(alice.account, "Bob")
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
 
     def act(button: str) -> None:
         page.goto(f"{live_server.url}/keys/?q=rob&sort=name")

@@ -61,7 +61,6 @@ def test_programs_are_in_tabs_that_keys_move_between_and_are_copied(
 
 def test_it_fits_a_telephone(narrow_page: Page, live_server: Any, alice: User, key: Key, sign_in: SignIn) -> None:
     sign_in(narrow_page, alice.email, PASSWORD)
-    narrow_page.goto(live_server.url)
     for path in (f"keys/{key.public_id}/docs", f"keys/{key.public_id}/call-download", "apis/lms-call-logic"):
         narrow_page.goto(f"{live_server.url}/{path}/")
         assert narrow_page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
@@ -95,7 +94,6 @@ def test_on_paper_it_is_a_document_with_every_block_open(
     downloads = slug == "lms-call-logic"
     key = a_key_of(slug, alice, recordings=downloads).key
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
     # Who reads in the dark prints on white paper.
     page.emulate_media(color_scheme="dark")
     for name in ["docs", "call-download"] if downloads else ["docs"]:
@@ -141,7 +139,6 @@ def test_the_first_load_stays_under_60_kb_compressed(
     page: Page, live_server: Any, alice: User, key: Key, sign_in: SignIn
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
     state = page.context.storage_state()
     assert page.context.browser is not None
     for name in ("docs", "call-download"):

@@ -49,7 +49,6 @@ def test_a_partner_reads_the_documentation_by_a_link(
     page: Page, browser: Browser, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
     path = share(page, live_server.url, key)
     assert_accessible(page)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -69,7 +68,6 @@ def test_without_javascript(
     plain_page: Page, browser: Browser, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:
     sign_in(plain_page, alice.email, PASSWORD)
-    plain_page.goto(live_server.url)
     path = share(plain_page, live_server.url, key)
     partner = browser.new_context(java_script_enabled=False)
     read_and_revoke(plain_page, partner.new_page(), live_server.url, path)

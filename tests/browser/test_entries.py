@@ -57,7 +57,6 @@ def test_what_is_no_network_is_answered_at_add_with_what_would_be_right(
     page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
     # A key's own addresses have no descriptions; a list's have.
     for path, label, described in (
         ("keys/new/?api=cloud-pbx", "API User IP ACL", "198.51.100.2"),

@@ -51,7 +51,6 @@ def test_a_token_in_any_search_box_is_held_back_and_offered_to_the_finder(
 ) -> None:
     secret = made.token.rsplit("_", 1)[1]
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
     addresses = Addresses(page)
     for path, names in BOXES.items():
         page.goto(live_server.url + path)

@@ -121,7 +121,6 @@ def test_many_columns_are_scrolled_beside_name_and_actions(
     columns = ["name", *(name for name in COLUMNS if name != "name")]
     ListSettings.objects.create(user=alice, list_name="keys", columns=columns, page_size=50)
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
     page.set_viewport_size({"width": width, "height": 860})
     page.goto(f"{live_server.url}/keys/")
     area = page.get_by_role("region", name="API keys").bounding_box()

@@ -300,7 +300,6 @@ def test_every_page_is_accessible_wide_and_narrow(
     with_diff = record_of_an_edit(acme, alice)
     make_pass(datetime.now(UTC), None, acting(alice))
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
     for width in (None, NARROW):
         if width:
             page.set_viewport_size(width)  # type: ignore[arg-type]

@@ -147,7 +147,6 @@ def test_the_pages_are_accessible(
     settings.WEBHOOK_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
     page.set_viewport_size({"width": width, "height": 900})
     sign_in(page, alice.email, PASSWORD)
-    page.goto(live_server.url)
     with serve(answering(500)) as receiver:
         endpoint = an_endpoint(alice, receiver.url)
         jobs.send(SENDER)

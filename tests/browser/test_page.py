@@ -126,7 +126,6 @@ def test_the_first_load_stays_under_60_kb_compressed(
     for _ in range(60):
         a_call(account, reason="ip_not_allowed", decision="denied")
     sign_in(page, alice, PASSWORD)
-    page.goto(live_server.url)
     state = page.context.storage_state()
     assert page.context.browser is not None
     first_time = page.context.browser.new_context(storage_state=state)
