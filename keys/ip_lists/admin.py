@@ -24,7 +24,7 @@ from core.permissions import Permission
 from keys.ip_lists import services
 from keys.ip_lists.exports import export_entries
 from keys.ip_lists.filters import EntryFilter
-from keys.ip_lists.forms import EDITED_PREVIEW, ImportForm, UploadForm
+from keys.ip_lists.import_forms import EDITED_PREVIEW, ImportForm, UploadForm
 from keys.ip_lists.importing import ImportPreview, load_preview, sign_preview
 from keys.ip_lists.selectors import with_counts
 from keys.ip_lists.services import WIDEN

@@ -14,7 +14,7 @@ from core.page_guard import SignedIn, needs
 from core.pages import get_form_status, render_page
 from core.permissions import Permission
 from keys.ip_lists import services as ip_lists_services
-from keys.ip_lists.forms import EDITED_PREVIEW, ImportForm, UploadForm
+from keys.ip_lists.import_forms import EDITED_PREVIEW, ImportForm, UploadForm
 from keys.ip_lists.importing import ImportPreview, load_preview, sign_preview
 from keys.ip_lists.services import WIDEN
 from keys.ip_lists.views.common import (
