@@ -297,4 +297,6 @@ class KeyFilter(ListFilter):
     def get_rows(self) -> list[KeyRow]:
         """Return the rows of the page's keys, in order."""
         place = {found.key: place for place, found in enumerate(self.page.keys)}
+        if not place:
+            return []
         return sorted(list_rows(self.queryset.filter(pk__in=place)), key=lambda row: place[row.id])
