@@ -27,3 +27,15 @@ def test_a_fault_of_the_dark_scheme_and_one_of_the_page_are_named(page: Page) ->
     assert "dark: color-contrast: " in str(found.value)
     assert "light: image-alt: " in str(found.value)
     assert "light: color-contrast" not in str(found.value)
+
+
+def test_one_text_among_many_alike_is_named_if_its_own_colour_or_what_is_behind_it_is_at_fault(page: Page) -> None:
+    many = "<b>Key</b> " * 9
+    faint = "<b id='faint' style='color: #ccc'>Faint</b>"
+    page.set_content(PAGE % ("#eee", f"{many} {faint} {many} <i id='dark' style='background: #222'>{many}</i>"))
+    with pytest.raises(AssertionError) as found:
+        assert_accessible(page)
+    light = str(found.value).split("light: color-contrast: ")[1]
+    assert "#faint" in light
+    # Three stand for the nine that are alike.
+    assert len(light.split(", ")) == 1 + 3
