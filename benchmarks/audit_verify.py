@@ -16,7 +16,7 @@ SAMPLE = "SELECT string_agg(prev || convert_to(body, 'UTF8'), '') FROM audit_eve
 
 
 def run(size: Size) -> list[Ratio]:
-    events, rounds = size.choose(quick=(5_000, 2), normal=(200_000, 5), full=(1_000_000, 5))
+    events, rounds = size.choose(quick=(1_000, 1), normal=(200_000, 5), full=(1_000_000, 5))
     with installation():
         from django.conf import settings
         from django.db import connections

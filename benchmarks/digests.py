@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 
 def run(size: Size) -> list[Ratio]:
-    calls, accounts, rounds = size.choose(quick=(3_000, 3, 2), normal=(60_000, 3, 3), full=(60_000, 3, 7))
+    calls, accounts, rounds = size.choose(quick=(600, 3, 1), normal=(60_000, 3, 3), full=(60_000, 3, 7))
     with installation():
         from accounts.models import Account
         from audit.calls import seals

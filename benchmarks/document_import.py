@@ -25,8 +25,8 @@ MUST_SECONDS, MUST_PAGES = 30, 8
 
 
 def run(size: Size) -> list[Ratio]:
-    rounds, operations, megabytes = size.choose(quick=(1, 200, 0.5), normal=(3, 1_100, 4.0), full=(9, 1_100, 4.0))
-    large = size.choose(quick=(300, 1.0), normal=(3_000, 10.0), full=(3_000, 10.0))
+    rounds, operations, megabytes = size.choose(quick=(1, 100, 0.2), normal=(3, 1_100, 4.0), full=(9, 1_100, 4.0))
+    large = size.choose(quick=(150, 0.5), normal=(3_000, 10.0), full=(3_000, 10.0))
     with installation(), tempfile.TemporaryDirectory() as folder:
         rows, ratios = _ratios(make_document(operations, megabytes), rounds)
         print(f"CPU of reading and judging a document of {operations:,} operations, medians of {rounds}\n")
@@ -39,7 +39,7 @@ def run(size: Size) -> list[Ratio]:
         for each in (file, yaml_file):
             print(f"{each.name}, {each.stat().st_size / 1e6:.1f} MB: {_import(each):.1f} s")
         print(f"\nServer time of pages of that API in ms, medians; at most {MUST_PAGES} x bare\n")
-        print(format_table(("page", "first ms", "ms", "x bare"), _pages(size.choose(quick=5, normal=20, full=40))))
+        print(format_table(("page", "first ms", "ms", "x bare"), _pages(size.choose(quick=2, normal=20, full=40))))
     worst = max(ratios, key=lambda ratio: ratio.value)
     return [*ratios, Ratio("import", worst.samples, must=10, aim=5)]
 

@@ -23,7 +23,7 @@ PSQL = "psql \\copy"
 
 
 def run(size: Size) -> list[Ratio]:
-    rows, rounds = size.choose(quick=(5_000, 2), normal=(100_000, 3), full=(1_000_000, 5))
+    rows, rounds = size.choose(quick=(2_000, 1), normal=(100_000, 3), full=(1_000_000, 5))
     with installation():
         from accounts.models import Account
 

@@ -27,7 +27,7 @@ KEY_TABLES = ("keys_key", "keys_secret", "keys_address", "keys_keymodule", "keys
 
 
 def run(size: Size) -> list[Ratio]:
-    keys, calls, page_rounds = size.choose(quick=(100, 200, 3), normal=(1_000, 10_000, 15), full=(10_000, 100_000, 30))
+    keys, calls, page_rounds = size.choose(quick=(20, 100, 1), normal=(1_000, 10_000, 15), full=(10_000, 100_000, 30))
     rounds, seconds = get_rounds(size)
     pages: dict[str, list[list[float]]] = {page: [] for page in PAGES}
     with installation():

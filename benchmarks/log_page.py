@@ -39,7 +39,7 @@ FILTERS: dict[str, dict[str, str]] = {
 
 def run(size: Size) -> list[Ratio]:
     few, many, rounds, seconds = size.choose(
-        quick=(2_000, 20_000, 3, 0), normal=(100_000, 1_000_000, 15, 1), full=(100_000, 10_000_000, 15, 3)
+        quick=(500, 5_000, 1, 0), normal=(100_000, 1_000_000, 15, 1), full=(100_000, 10_000_000, 15, 3)
     )
     with installation():
         from accounts.models import Account

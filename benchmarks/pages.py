@@ -34,7 +34,7 @@ PAGES_OF_MANY_KEYS = (
 
 
 def run(size: Size) -> list[Ratio]:
-    rounds, calls = size.choose(quick=(5, 2_000), normal=(20, 200_000), full=(60, 200_000))
+    rounds, calls = size.choose(quick=(2, 2_000), normal=(20, 200_000), full=(60, 200_000))
     keys, used = size.choose(quick=(300, 3_000), normal=(500, 50_000), full=(10_000, 1_000_000))
     with installation():
         from django.conf import settings

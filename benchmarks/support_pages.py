@@ -32,7 +32,7 @@ OF_ALL = {"calls of no account": CALLS, "events of all accounts": EVENTS}
 
 def run(size: Size) -> list[Ratio]:
     few, many, rounds, seconds = size.choose(
-        quick=(2_000, 20_000, 2, 0), normal=(100_000, 1_000_000, 9, 1), full=(100_000, 10_000_000, 9, 5)
+        quick=(500, 5_000, 1, 0), normal=(100_000, 1_000_000, 9, 1), full=(100_000, 10_000_000, 9, 5)
     )
     with installation():
         from accounts.models import Account

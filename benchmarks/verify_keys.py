@@ -23,7 +23,7 @@ FEW = 1000
 
 def run(size: Size) -> list[Ratio]:
     rounds, seconds = get_rounds(size)
-    many, hot = size.choose(quick=(5_000, 1_000), normal=(100_000, 20_000), full=(1_000_000, 100_000))
+    many, hot = size.choose(quick=(2_000, 500), normal=(100_000, 20_000), full=(1_000_000, 100_000))
     headers = build_nginx_headers
     with installation():
         tokens = make_keys(FEW)

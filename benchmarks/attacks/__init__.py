@@ -25,7 +25,7 @@ HEAD = (
 
 
 def run(size: Size) -> list[Ratio]:
-    rounds, seconds = size.choose(quick=(1, 0.6), normal=(2, 1.5), full=(6, 5.0))
+    rounds, seconds = size.choose(quick=(1, 0.3), normal=(2, 1.5), full=(6, 5.0))
     with Installation() as installed:
         clients = Calls(installed), Pages(installed)
         for client in clients:
