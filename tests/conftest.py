@@ -55,6 +55,10 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings
 
     settings.EMBEDDED_FSYNC = config.getoption("--fsync") or config.getoption("--full")
+    # A test's transaction is as long as the test, also on a busy machine.
+    options = settings.DATABASES["default"]["OPTIONS"]
+    if "options" in options:
+        options["options"] += " -c idle_in_transaction_session_timeout=0"
     # Pages are tested without a collectstatic before them.
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.WHITENOISE_AUTOREFRESH = True

@@ -217,13 +217,13 @@ def test_nothing_but_wrong_lines_offers_nothing_to_add(client: Client, offices: 
 
 def test_ten_thousand_lines_fit(client: Client, offices: IpList) -> None:
     lines = "\n".join(f"10.{n >> 8}.{n & 255}.0/24,Office number {n} in a town" for n in range(9_999))
-    began = time.monotonic()
+    began = time.process_time()
     page = previewed(client, offices, lines)
-    seen = time.monotonic() - began
+    seen = time.process_time() - began
     assert "9999 entries to add" in read_page(page)
-    began = time.monotonic()
+    began = time.process_time()
     assert confirm(client, offices, page).status_code == 302
-    added = time.monotonic() - began
+    added = time.process_time() - began
 
     assert offices.entries.count() == 10_000
     assert "at most 10,000 entries" in read_page(confirm(client, offices, previewed(client, offices, "::1")))

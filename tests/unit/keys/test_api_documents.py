@@ -128,10 +128,10 @@ def test_schemas_that_fan_out_and_patterns_that_explode_cost_nothing():
     schemas = {f"S{n}": {"allOf": [{"$ref": f"#/components/schemas/S{n + 1}"}] * 2} for n in range(60)} | {
         "S60": {"type": "string", "pattern": "^(a+)+$", "default": "a" * 60 + "!"}
     }
-    began = time.monotonic()
+    began = time.process_time()
 
     assert modules(a_document({"/a": GET}, components={"schemas": schemas}))
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
