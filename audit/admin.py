@@ -39,7 +39,7 @@ class AccountField(forms.CharField):
             return None
         account = find_account(slug)
         if account is None:
-            raise ValidationError(f"There is no account “{slug}”. Enter its slug from the list of accounts.")
+            raise ValidationError(f'There is no account "{slug}". Enter its slug from the list of accounts.')
         return account
 
 

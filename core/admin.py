@@ -47,7 +47,7 @@ def reject_unknown_parameters(request: HttpRequest, form: Form) -> None:
     have must not be ignored."""
     known = {*form.fields, "csrfmiddlewaretoken"}
     if unknown := sorted({*request.GET, *request.POST} - known):
-        raise BadRequest(f"There is no “{unknown[0]}” here. There are: {', '.join(form.fields)}.")
+        raise BadRequest(f'There is no "{unknown[0]}" here. There are: {", ".join(form.fields)}.')
 
 
 Crumbs = Sequence[tuple[str, str]]
@@ -144,11 +144,11 @@ class SupportAdmin(ModelAdmin):
         """Raise BadRequest for filters that cannot be applied. Django would redirect to the list without them, or show
         a message above it."""
         if repeated := sorted(name for name, values in request.GET.lists() if len(values) > 1):
-            raise BadRequest(f"The filter “{repeated[0]}” appears more than once.")
+            raise BadRequest(f'The filter "{repeated[0]}" appears more than once.')
         if unused := sorted(UNUSED_PARAMS & {*request.GET}):
-            raise BadRequest(f"There is no “{unused[0]}” here.")
+            raise BadRequest(f'There is no "{unused[0]}" here.')
         if not (page := request.GET.get(PAGE_VAR, "1")).isdecimal():
-            raise BadRequest(f"“{page}” is not a page.")
+            raise BadRequest(f'"{page}" is not a page.')
         search = ChangeListSearchForm(request.GET)
         if not search.is_valid():
             raise BadRequest(f"Search failed: {' '.join(map(str, search.errors[SEARCH_VAR]))}")
@@ -243,7 +243,7 @@ class SupportAdmin(ModelAdmin):
         row = self.get_row_or_404(request, object_id)
         back = self.get_page_url(object_id)
         if not button.is_available(row, request.actor):
-            messages.warning(request, f"“{button.label}” is not possible for {row}. Nothing was changed.")
+            messages.warning(request, f'"{button.label}" is not possible for {row}. Nothing was changed.')
             return redirect(back)
         return run_button(self, request, button, row, back)
 

@@ -54,7 +54,7 @@ class OwnerField(forms.CharField):
         )
         if user is None:
             raise ValidationError(
-                f"There is no user “{nickname}” in this account. Enter a nickname exactly as shown in the list."
+                f'There is no user "{nickname}" in this account. Enter a nickname exactly as shown in the list.'
             )
         return user
 
@@ -145,7 +145,7 @@ class KeyFilter(ListFilter):
         if self.tab:
             module.extra["choices"] = [(of.slug, of.name) for of in self.tab.modules.order_by("position", "pk")]
         else:
-            module.extra["error_messages"] = {"invalid_choice": "Select an API’s tab before filtering by module."}
+            module.extra["error_messages"] = {"invalid_choice": "Select an API's tab before filtering by module."}
 
     def filter_queryset(self, queryset: QuerySet[Key]) -> QuerySet[Key]:
         return queryset.filter(self._build_condition(self._match_words_by_index))

@@ -135,7 +135,7 @@ def clean_settings(
         errors["modules"] = problem
     for flag in FLAGS:
         if getattr(key_settings, flag) and flag not in policy.flags:
-            errors[flag] = f"Keys of this API have no “{policy.get_label(flag)}”. Leave it off."
+            errors[flag] = f'Keys of this API have no "{policy.get_label(flag)}". Leave it off.'
     if errors:
         raise Invalid(errors)
     typed = [f.slug for f in policy.fields if f.kind != "fixed"]
@@ -159,7 +159,7 @@ def check_immutable_settings(before: KeySettings, after: KeySettings, policy: Po
 def explain_immutable_setting(setting: str, policy: Policy) -> str:
     """Return why the setting cannot change, as the end of a sentence that begins with the setting."""
     if setting == "name" and policy.name_kind == "owner":
-        return "is the owner’s nickname: it changes only when the key is reassigned."
+        return "is the owner's nickname: it changes only when the key is reassigned."
     return f"is set at creation: it can't be {'extended' if setting == 'expiry' else 'changed'}."
 
 
@@ -290,7 +290,7 @@ def _find_modules_problem(modules: frozenset[str] | None, known: Collection[str]
 
 def _find_lists_problem(ip_lists: frozenset[int], known: Collection[int]) -> str | None:
     if ip_lists - set(known):
-        return "There is no such IP list in this account. Choose one of this account’s lists."
+        return "There is no such IP list in this account. Choose one of this account's lists."
     if len(ip_lists) > MAX_LISTS:
         return f"There are {len(ip_lists)} IP lists; a key can have {MAX_LISTS}. Combine them into fewer lists."
     return None

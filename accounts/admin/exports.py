@@ -29,14 +29,14 @@ class AccountField(forms.CharField):
             label="Account",
             max_length=64,
             widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}),
-            help_text="The account’s slug, for example acme.",
+            help_text="The account's slug, for example acme.",
         )
 
     def clean(self, value: object) -> Account:
         slug = super().clean(value)
         account = Account.objects.filter(slug=slug.lower()).first()
         if account is None:
-            raise ValidationError(f"There is no account “{slug}”. Enter its slug from the list of accounts.")
+            raise ValidationError(f'There is no account "{slug}". Enter its slug from the list of accounts.')
         return account
 
 

@@ -81,7 +81,7 @@ class TotpForm(ConfirmForm):
 
 class PasskeyForm(ConfirmForm):
     name = forms.CharField(
-        label="Name", max_length=60, help_text="Helps you tell your passkeys apart, for example “laptop”."
+        label="Name", max_length=60, help_text='Helps you tell your passkeys apart, for example "laptop".'
     )
     credential = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
     field_order = ("name", "credential", "password", "passkey")

@@ -29,7 +29,7 @@ def arrange_list(*, user: User, columns: ListColumns, shown: Sequence[str], page
     """Save the columns to show, in order, none for the list's own, and the rows a page. Raise Denied, Invalid."""
     authorization.require(by, columns.permission, account=user.account)
     if unknown := [name for name in shown if name not in columns.labels]:
-        raise Invalid({"columns": f"There is no column “{unknown[0]}”. There are: {', '.join(columns.labels)}."})
+        raise Invalid({"columns": f'There is no column "{unknown[0]}". There are: {", ".join(columns.labels)}.'})
     if page_size not in PAGE_SIZES:
         offered = ", ".join(map(str, PAGE_SIZES))
         raise Invalid({"page_size": f"{page_size} rows per page are not available. Choose one of {offered}."})

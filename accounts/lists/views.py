@@ -65,7 +65,7 @@ def filter_new(request: SignedIn, name: str) -> HttpResponse:
         except Invalid as problem:
             form.add_error("name", [text for texts in problem.message_dict.values() for text in texts])
         else:
-            messages.success(request, f"Filter “{form.cleaned_data['name'].strip()}” saved.")
+            messages.success(request, f'Filter "{form.cleaned_data["name"].strip()}" saved.')
             return redirect(_get_list_url(request, columns))
     context = {"form": form, "list": columns, "listed": reverse(columns.page)}
     context["filters"] = describe_filters(columns, services.keep_filters(columns, query))
@@ -88,7 +88,7 @@ def filter_delete(request: SignedIn, name: str, pk: int) -> HttpResponse:
         services.delete_filter(saved=saved, columns=columns, by=request.actor)
     except SavedFilter.DoesNotExist as gone:
         raise Http404("The filter has already been deleted.") from gone
-    messages.success(request, f"Filter “{saved.name}” deleted.")
+    messages.success(request, f'Filter "{saved.name}" deleted.')
     return redirect(_get_list_url(request, columns))
 
 

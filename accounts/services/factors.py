@@ -77,7 +77,7 @@ def add_passkey(*, user: User, name: str, credential: dict[str, Any], by: Actor)
     user = _lock_own_user(user, by)
     by.spend_confirmation("factor.add", "passkey")
     WebAuthn.add(user, name[:MAX_PASSKEY_NAME_LENGTH], credential)
-    return user, _finish_adding(user, "passkey", f"the passkey “{name[:MAX_PASSKEY_NAME_LENGTH]}”", by)
+    return user, _finish_adding(user, "passkey", f'the passkey "{name[:MAX_PASSKEY_NAME_LENGTH]}"', by)
 
 
 @transaction.atomic
@@ -95,7 +95,7 @@ def remove_factor(*, user: User, factor: int, by: Actor) -> User:
             raise LastFactor
         Authenticator.objects.filter(user=user, type=FactorType.RECOVERY_CODES).delete()
     kind, words = (
-        ("totp", "The authenticator app") if row.type == FactorType.TOTP else ("passkey", f"The passkey “{row}”")
+        ("totp", "The authenticator app") if row.type == FactorType.TOTP else ("passkey", f'The passkey "{row}"')
     )
     row.delete()
     _end_sessions(user)

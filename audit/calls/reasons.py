@@ -76,7 +76,7 @@ def explain(call: Call) -> str:
     template = (PREFLIGHT[1] if call.reason else ALLOWED) if call.decision == "allowed" else _get_cause(call)
     text = template.format(
         api=call.api or "the API",
-        key=f"the key “{call.key_name}”" if call.key_name else "the key",
+        key=f'the key "{call.key_name}"' if call.key_name else "the key",
         account=f"the account {call.account}" if call.account else "the account",
         owner=call.owner or "someone",
         client_address=call.client_address or "an unreadable address",

@@ -57,7 +57,7 @@ class TimeField(forms.CharField):
         except ValueError:
             time = None
         if time is None or not 2000 <= time.year < 2100:
-            raise ValidationError(f"“{text}” is not a time. Use the format 2026-11-20T17:30.")
+            raise ValidationError(f'"{text}" is not a time. Use the format 2026-11-20T17:30.')
         return time
 
 
@@ -71,7 +71,7 @@ class ZoneField(forms.CharField):
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValidationError(f"“{name}” is not a time zone. Write it like Europe/Berlin.") from None
+            raise ValidationError(f'"{name}" is not a time zone. Write it like Europe/Berlin.') from None
 
 
 class AddressField(forms.CharField):
@@ -83,7 +83,7 @@ class AddressField(forms.CharField):
             return str(ip_network(text, strict=False)) if text else ""
         except ValueError:
             raise ValidationError(
-                f"“{text}” is not an address or range. Write it like 203.0.113.7 or 203.0.113.0/24."
+                f'"{text}" is not an address or range. Write it like 203.0.113.7 or 203.0.113.0/24.'
             ) from None
 
 
@@ -118,7 +118,7 @@ class StatusField(forms.CharField):
             return NO_STATUS
         if not re.fullmatch(r"[1-5](?:[0-9]{2}|xx)", text):
             raise ValidationError(
-                f"“{text}” is not a status. Enter a status like 404 or 5xx, or none for calls without a status."
+                f'"{text}" is not a status. Enter a status like 404 or 5xx, or none for calls without a status.'
             )
         return int(text.replace("x", "0")), int(text.replace("x", "9"))
 
@@ -157,7 +157,7 @@ class RequestIdField(forms.CharField):
         try:
             return UUID(text) if text else None
         except ValueError:
-            raise ValidationError(f"“{text}” is not a request ID. Paste all 36 characters.") from None
+            raise ValidationError(f'"{text}" is not a request ID. Paste all 36 characters.') from None
 
 
 class CallKeysetField(forms.CharField):
@@ -174,4 +174,4 @@ class CallKeysetField(forms.CharField):
                 raise ValueError(time)
             return at, UUID(request_id)
         except ValueError:
-            raise ValidationError(f"“{text}” is not a position in the log. Start again from the first page.") from None
+            raise ValidationError(f'"{text}" is not a position in the log. Start again from the first page.') from None

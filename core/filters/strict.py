@@ -20,7 +20,8 @@ class StrictFilterForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if unknown := sorted(set(self.data) - set(self.fields)):
-            raise ValidationError(f"There is no filter “{'”, “'.join(unknown)}”. There are: {', '.join(self.fields)}.")
+            names = ", ".join(f'"{name}"' for name in unknown)
+            raise ValidationError(f"There is no filter {names}. There are: {', '.join(self.fields)}.")
         if repeated := sorted(name for name in self.data if len(self.data.getlist(name)) > 1):
-            raise ValidationError(f"The filter “{repeated[0]}” appears more than once.")
+            raise ValidationError(f'The filter "{repeated[0]}" appears more than once.')
         return cleaned

@@ -53,7 +53,7 @@ class TimeRangeForm(StrictFilterForm):
                 cleaned[name] = cleaned[name].replace(tzinfo=cleaned.get("zone", UTC))
         since, until = cleaned.get("from"), cleaned.get("to")
         if since and until and since >= until:
-            raise ValidationError("“From” must be before “To”.")
+            raise ValidationError('"From" must be before "To".')
         if cleaned.get("range") and (since or until):
             raise ValidationError("Choose a time range, or From and To, not both.")
         return cleaned

@@ -61,13 +61,13 @@ class KeyAdmin(ExportAdmin):
     buttons = (Disable(),)
     icon = "key"
     empty_text = "Administrators of accounts add API keys."
-    export_of = "an account’s key settings"
+    export_of = "an account's key settings"
     export_refusals = (exports.TooManyRows,)
     list_display = ("name", "identifier", "account", "owner_email", "api", "state", "last_used", "created_at")
     list_select_related = ("account", "api", "owner")
     search_fields = ("name",)
     search_help_text = (
-        "Search by words of the name, API ID or its last 4 characters, or the start of the owner’s e-mail."
+        "Search by words of the name, API ID or its last 4 characters, or the start of the owner's e-mail."
         f" Shows the newest {MAX_KEYS_FOUND} matches."
     )
     fieldsets: ClassVar = (
@@ -132,7 +132,7 @@ class KeyAdmin(ExportAdmin):
         """Return whether calls are refused for reasons outside the key: its account or its owner."""
         if key.account.status != Account.Status.ACTIVE:
             return f"Refused: the account is {key.account.status}. Its keys cannot be disabled until it is active."
-        return "Decided by the key’s settings" if key.owner.is_active else "Refused: the owner is deactivated"
+        return "Decided by the key's settings" if key.owner.is_active else "Refused: the owner is deactivated"
 
     @display(description="Account")
     def account_link(self, key: Key) -> SafeString:
@@ -198,7 +198,7 @@ class KeyAdmin(ExportAdmin):
 
 
 def _format_flag(label: str, state: str) -> str:
-    return f"{label} (no effect: the account’s phone masking is off)" if state == NOT_IN_FORCE else label
+    return f"{label} (no effect: the account's phone masking is off)" if state == NOT_IN_FORCE else label
 
 
 def _render_link(route: str, pk: Any, text: str) -> SafeString:

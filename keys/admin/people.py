@@ -192,7 +192,7 @@ class ResetPassword(Button):
 
 
 class UserAdmin(ExportAdmin):
-    export_of = "an account’s users"
+    export_of = "an account's users"
     buttons: ClassVar = (ResetPassword(), EndSessions(), RemoveSecondFactors(), Deactivate())
     icon = "users"
     empty_text = "The command create_account adds an account and invites its first Administrator."

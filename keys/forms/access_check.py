@@ -46,7 +46,7 @@ class AccessCheckForm(forms.Form):
         max_length=MAX_TOKEN_LENGTH,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
         help_text=(
-            "A token, or the whole header that contains it. It is compared with the key’s secrets; the check is "
+            "A token, or the whole header that contains it. It is compared with the key's secrets; the check is "
             "recorded, the token is not stored. Without a token, the secret is assumed to be correct."
         ),
     )
@@ -77,7 +77,7 @@ class AccessCheckForm(forms.Form):
         Api.objects.none(),
         label="API that is called",
         required=False,
-        empty_label="The key’s own",
+        empty_label="The key's own",
         to_field_name="slug",
     )
 
@@ -96,7 +96,7 @@ class AccessCheckForm(forms.Form):
             self._forget("key", "")
             raise ValidationError("This looks like a token. Paste it into the field for tokens.")
         if text and not self.keys.filter(public_id=text).exists():
-            raise ValidationError(f"No key has the API ID “{text}”. It has 12 letters and digits.")
+            raise ValidationError(f'No key has the API ID "{text}". It has 12 letters and digits.')
         return text
 
     def clean_token(self) -> FoundToken | None:
@@ -114,7 +114,7 @@ class AccessCheckForm(forms.Form):
     def clean_method(self) -> str:
         method = str(self.cleaned_data["method"]).upper()
         if not METHOD.fullmatch(method):
-            raise ValidationError(f"“{method}” is not a method. Write it like GET or POST.")
+            raise ValidationError(f'"{method}" is not a method. Write it like GET or POST.')
         return method
 
     def clean_path(self) -> str:
@@ -129,7 +129,7 @@ class AccessCheckForm(forms.Form):
         text = self.cleaned_data["address"]
         address = parse_address(text)
         if address is None:
-            raise ValidationError(f"“{text}” is not an address. Write it like 203.0.113.7 or 2001:db8::7.")
+            raise ValidationError(f'"{text}" is not an address. Write it like 203.0.113.7 or 2001:db8::7.')
         return address
 
     def clean_time(self) -> datetime | None:
@@ -142,7 +142,7 @@ class AccessCheckForm(forms.Form):
             return cleaned
         key, token, api = cleaned.get("key"), cleaned.get("token"), cleaned.get("api")
         if not key and token is None:
-            self.add_error("key", f"Enter a key’s API ID{' or paste a token' if 'token' in self.fields else ''}.")
+            self.add_error("key", f"Enter a key's API ID{' or paste a token' if 'token' in self.fields else ''}.")
         elif key and token is not None and token.public_id != key:
             self.add_error("key", f"The token is of another key, {token.public_id}. Leave one of them empty.")
         elif not key and api is None and not self.keys.filter(public_id=token.public_id if token else "").exists():

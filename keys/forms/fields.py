@@ -94,7 +94,7 @@ class ListsField(forms.MultipleChoiceField):
     """IP lists by primary key."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "invalid_choice": "There is no IP list %(value)s in this account. Choose one of this account’s lists.",
+        "invalid_choice": "There is no IP list %(value)s in this account. Choose one of this account's lists.",
     }
 
 

@@ -31,7 +31,7 @@ class FindForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
         help_text=(
             "Paste a token, lines of a log or code, or a request ID; or enter an API ID or its last 4 characters, the "
-            "start of a word in the key’s name, or the start of the owner’s e-mail. Pasted text is matched and not "
+            "start of a word in the key's name, or the start of the owner's e-mail. Pasted text is matched and not "
             "stored."
         ),
     )

@@ -177,7 +177,7 @@ class OffboardingForm(ConfirmForm):
     def _find_heir(self, field: str, nickname: str) -> User | None:
         user = self.by_nickname.get(nickname.strip().casefold())
         if nickname and user is None:
-            self.add_error(field, f"“{nickname}” is not an active user of this account. Choose one of the list.")
+            self.add_error(field, f'"{nickname}" is not an active user of this account. Choose one of the list.')
         return user
 
     def _build_plan(

@@ -71,7 +71,7 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
     expires_on = DayField(
         label="Expires on",
         required=False,
-        help_text="Used with “A date”. The key works until the end of that day (UTC).",
+        help_text='Used with "A date". The key works until the end of that day (UTC).',
     )
 
     requested_list: NewList | None = None
@@ -126,7 +126,7 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
         wide = [warning for network in self.key_settings.networks if (warning := get_width_warning(network))]
         wide += get_width_warnings(self.requested_list)
         if self.key_settings.mask_phone and needs_account_masking("mask_phone", self.offer.account):
-            wide.append(f"{self.rules.get_label('mask_phone')} has no effect while the account’s phone masking is off.")
+            wide.append(f"{self.rules.get_label('mask_phone')} has no effect while the account's phone masking is off.")
         return wide
 
     @property
@@ -290,7 +290,7 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
 def _render_masking_off() -> SafeString:
     """Return the note that Mask Phone Number has no effect now. The link opens a new tab, so that input is kept."""
     return format_html(
-        "<strong>No effect:</strong> the account’s phone masking is off. "
+        "<strong>No effect:</strong> the account's phone masking is off. "
         '<a href="{}#masking" target="_blank">Turn it on in the settings</a>'
         '<span class="hush"> (opens in a new tab)</span>.',
         reverse("settings"),

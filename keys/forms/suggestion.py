@@ -32,7 +32,7 @@ class Suggestion(NamedTuple):
         `names` are the names of the API's modules, by slug. Raise BadRequest."""
         modules = query.get("grant", ())
         if unknown := [slug for slug in modules if slug not in names]:
-            raise BadRequest(f"There is no module “{unknown[0]}”. There are: {', '.join(names)}.")
+            raise BadRequest(f'There is no module "{unknown[0]}". There are: {", ".join(names)}.')
         try:
             networks = list(map(parse_network, query.get("allow", ())))
         except BadAddress as problem:

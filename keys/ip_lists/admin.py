@@ -41,7 +41,7 @@ class IpListAdmin(SupportAdmin):
     list_select_related = ("account",)
     ordering = ("-pk",)
     search_fields = ("name",)
-    search_help_text = "Search by the start of the list’s name, or an account’s slug."
+    search_help_text = "Search by the start of the list's name, or an account's slug."
     fields = ("name", "account_link", "description", "entry_count", "enabled_count", "key_count", "created_at")
     detail_template = "admin/keys/ip_list.html"
     empty_text = "Administrators of accounts add IP lists."

@@ -94,7 +94,7 @@ def _decode(content: bytes) -> tuple[str, str]:
     try:
         return content.decode("cp1252"), "The file is not UTF-8 and was read as Windows-1252. Check the descriptions."
     except UnicodeDecodeError:
-        raise UnreadableEntries("The file’s encoding is unknown. Save it as CSV (UTF-8).") from None
+        raise UnreadableEntries("The file's encoding is unknown. Save it as CSV (UTF-8).") from None
 
 
 def _split_lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:

@@ -58,7 +58,7 @@ class WideRangeForm(forms.Form):
         self.wide = bool(warnings)
         if warnings and not self.cleaned_data.get("acknowledge_wide"):
             self.add_error(
-                field, [f"{warning} Select “I understand, add it anyway” to continue." for warning in warnings]
+                field, [f'{warning} Select "I understand, add it anyway" to continue.' for warning in warnings]
             )
 
 
@@ -180,7 +180,7 @@ class EntryForm(OptionalConfirmForm, WideRangeForm):
         comment = str(self.data.get(self.add_prefix("network"), "")).partition("#")[2].strip()
         description: str = self.cleaned_data["description"]
         if comment and description not in ("", comment):
-            raise ValidationError(f"“{comment}” after # is a description, too. Remove one of them.")
+            raise ValidationError(f'"{comment}" after # is a description, too. Remove one of them.')
         return str(self.fields["description"].clean(description or comment))
 
     def clean(self) -> dict[str, Any]:

@@ -44,9 +44,9 @@ def list_url_problems(url: str, allowed: Networks) -> list[str]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return [*problems, f"“{url}” is not a URL. Use one such as https://hooks.example.com/keyward."]
+        return [*problems, f'"{url}" is not a URL. Use one such as https://hooks.example.com/keyward.']
     if parts.scheme not in ("https", "http") or not parts.hostname or port == 0:
-        return [*problems, f"“{url}” is not a web address. Use one such as https://hooks.example.com/keyward."]
+        return [*problems, f'"{url}" is not a web address. Use one such as https://hooks.example.com/keyward.']
     if parts.scheme == "http" and not allowed:
         problems.append("Use https://. http:// is sent only to networks that the operator allows.")
     if parts.username is not None or parts.password is not None:

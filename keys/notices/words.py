@@ -168,7 +168,7 @@ WORDS: dict[str, Words] = {
         "An API key will get a new secret soon",
         "{count} API keys will get new secrets soon",
         _format_rotation,
-        "Prepare the applications that use it. After the change, an Administrator can read the new secret on the key’s "
+        "Prepare the applications that use it. After the change, an Administrator can read the new secret on the key's "
         "page.",
         _link_key,
     ),
@@ -176,7 +176,7 @@ WORDS: dict[str, Words] = {
         "An API key has a new secret",
         "{count} API keys have new secrets",
         _format_rotated,
-        "Give the applications that use it the new secret, which an Administrator can read on the key’s page.",
+        "Give the applications that use it the new secret, which an Administrator can read on the key's page.",
         _link_key,
     ),
     Kind.KEY_NEW_NETWORK: Words(
@@ -197,7 +197,7 @@ WORDS: dict[str, Words] = {
         "An old secret ends soon",
         "{count} old secrets end soon",
         _format_ending,
-        "Switch every caller to the new secret before then, or extend the overlap on the key’s page.",
+        "Switch every caller to the new secret before then, or extend the overlap on the key's page.",
         _link_key,
     ),
     Kind.OVERLAP_ENDED_IN_USE: Words(

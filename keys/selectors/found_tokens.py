@@ -138,13 +138,13 @@ def _assess(found: FoundToken, key: Key | None, decided: dict[str, DecisionKey])
         return TokenState(masked, key, False, MISTYPED)
     secret = _match_secret(key, found.token)
     if secret is None:
-        why = "This is not the key’s token: it was mistyped, or the key has changed since."
+        why = "This is not the key's token: it was mistyped, or the key has changed since."
         return TokenState(masked, key, False, why)
-    live, why = True, "This is the key’s current token."
+    live, why = True, "This is the key's current token."
     if secret.retires_at is not None:
         live = secret.retires_at > datetime.now(UTC)
         until = f"{secret.retires_at:%Y-%m-%d %H:%M} UTC"
-        why = f"This is the key’s old token, {'accepted until' if live else 'refused since'} {until}."
+        why = f"This is the key's old token, {'accepted until' if live else 'refused since'} {until}."
     if live and refusal:
         live, why = False, f"{why} It is refused: {refusal}."
     elif live:

@@ -55,7 +55,7 @@ class Position(NamedTuple):
                 raise ValueError(text)
         except ValueError:
             raise ValidationError(
-                f"“{text}” is not a position in this list. Start again from the first page."
+                f'"{text}" is not a position in this list. Start again from the first page.'
             ) from None
         return cls(time if timed else place, int(key))
 

@@ -115,7 +115,7 @@ def change_many(
 
     def change(key: Key) -> bool:
         if not Policy.from_data(key.api.policy).revealable:
-            raise Invalid({"secret": "Its new secret would be shown only once. Change it on the key’s own page."})
+            raise Invalid({"secret": "Its new secret would be shown only once. Change it on the key's own page."})
         try:
             require_current(key, secrets[key.pk])
         except AlreadyChanged:

@@ -158,7 +158,7 @@ class Reassign(BulkAction):
     means = (
         "The secret and the restrictions stay the same. The new owner can see the key, but not its secret.",
         "Secrets and restrictions stay the same. The new owner can see the keys, but not their secrets. "
-        "A key that is named after its owner gets the new owner’s name.",
+        "A key that is named after its owner gets the new owner's name.",
     )
     confirmation, why = "keys.reassign", "to reassign keys"
     form = BulkReassignForm
@@ -180,7 +180,7 @@ class ChangeSecrets(BulkAction):
     url, button, success = "key-change-some", "Yes, change API keys", "{} changed."
     title = f"{KEY_ACTIONS['key-change']} of {{}}"
     means = (
-        "The key gets a new secret with the same API ID. Show it on the key’s row with the eye icon.",
+        "The key gets a new secret with the same API ID. Show it on the key's row with the eye icon.",
         "Each key gets a new secret with the same API ID. Show them in the list with the eye icon. "
         "Keys whose secret is shown only once are left out.",
     )

@@ -82,7 +82,7 @@ def _build_page(find: Callable[[SignedIn, datetime, int], Findings], name: str) 
         days = get_unused_days()
         text = request.GET.get("after", "0")
         if not (text.isascii() and text.isdecimal() and int(text) <= MAX_BIGINT):
-            raise BadRequest(f"“{text}” is not a position in this list. Start again from the first page.")
+            raise BadRequest(f'"{text}" is not a position in this list. Start again from the first page.')
         found = find(request, timezone.now() - timedelta(days=days), int(text))
         context = {
             "tabs": [(reverse(tab), label, tab == name) for tab, label in TABS],

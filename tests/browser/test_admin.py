@@ -89,7 +89,7 @@ def test_a_key_is_found_by_a_log_line_and_disabled_within_a_minute(support: Page
         f'203.0.113.8 "GET /customers?token={token}" 403 {request_id}'
     )
     support.get_by_role("button", name="Find", exact=True).click()
-    expect(support.get_by_text("This is the key’s current token.")).to_be_visible()
+    expect(support.get_by_text("This is the key's current token.")).to_be_visible()
     assert_accessible(support)
     table = support.get_by_role("region", name="Table of keys")
     assert table.evaluate("each => each.scrollWidth - each.clientWidth") == 0

@@ -72,7 +72,7 @@ def test_a_token_in_any_search_box_is_held_back_and_offered_to_the_finder(
     page.wait_for_timeout(400)  # a search that was under way would have been sent by now
     page.get_by_role("button", name="Find its key").click()
     expect(page.get_by_role("heading", name="1 key found by a token")).to_be_focused()
-    expect(page.get_by_text("This is the key’s current token.")).to_be_visible()
+    expect(page.get_by_text("This is the key's current token.")).to_be_visible()
     assert_accessible(page)
     page.get_by_role("link", name="Night worker").click()
     expect(page.get_by_role("heading", name="Night worker")).to_be_visible()
@@ -109,4 +109,4 @@ def test_supports_search_holds_it_back_too(page: Page, live_server: Any, made: K
     page.goto(f"{live_server.url}/admin/keys/key/")
     page.get_by_label("Search", exact=True).fill(made.token)
     page.get_by_role("button", name="Find its key").click()
-    expect(page.get_by_text("This is the key’s current token.")).to_be_visible()
+    expect(page.get_by_text("This is the key's current token.")).to_be_visible()

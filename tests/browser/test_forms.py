@@ -47,7 +47,7 @@ FORMS = {
         "/users/{bob}/deactivate/",
         "Yes, deactivate",
         {"keys": "expire", "expires_on": "2099-12-31", "keys-{key}": "give", "heir-{key}": "Nobody"},
-        ("Choose the new owner.", "“Nobody” is not an active user"),
+        ("Choose the new owner.", '"Nobody" is not an active user'),
         {"heir": "{carl}", "heir-{key}": "Carl"},
     ),
     "hand over": Form("/users/{bob}/hand-over/", "Reassign", {"heir": "{carl}"}, (REQUIRED,), {}),

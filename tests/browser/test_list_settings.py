@@ -48,7 +48,7 @@ def test_columns_are_chosen_and_ordered_and_filters_saved(
     modal.get_by_label("Share with everyone in the account").check()
     assert_accessible(page)
     modal.get_by_role("button", name="Save filter").click()
-    expect(page.get_by_text("Filter “Refused” saved.")).to_be_visible()
+    expect(page.get_by_text('Filter "Refused" saved.')).to_be_visible()
     page.goto(f"{live_server.url}/logs/")
     page.get_by_text("Saved filters").click()
     assert_accessible(page)
@@ -57,7 +57,7 @@ def test_columns_are_chosen_and_ordered_and_filters_saved(
     page.get_by_text("Saved filters").click()
     page.get_by_role("link", name="Delete the filter Refused").click()
     modal.get_by_role("button", name="Yes, delete").click()
-    expect(page.get_by_text("Filter “Refused” deleted.")).to_be_visible()
+    expect(page.get_by_text('Filter "Refused" deleted.')).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [1360, 390])

@@ -260,7 +260,7 @@ def test_a_row_opens_in_the_panel_and_says_why(
     panel = page.get_by_role("dialog", name="Call")
     expect(panel.get_by_text("The address is not allowed")).to_be_visible()
     expect(
-        panel.get_by_text(f"The call came from 192.0.2.9, which the key “{key.name}” does not allow")
+        panel.get_by_text(f'The call came from 192.0.2.9, which the key "{key.name}" does not allow')
     ).to_be_visible()
     expect(panel.get_by_text("Matched rule")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/logs/[0-9a-f-]{36}/$"))

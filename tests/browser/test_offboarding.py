@@ -51,7 +51,7 @@ def test_as_the_choices_are_made_the_panel_says_what_they_refuse(
     shop.get_by_label("Expires on").fill("2099-12-31")
     assert_accessible(page)
     panel.get_by_role("button", name="Yes, deactivate").click()
-    expect(panel.get_by_text("“Alize” is not an active user of this account.")).to_be_visible()
+    expect(panel.get_by_text('"Alize" is not an active user of this account.')).to_be_visible()
     expect(shop.get_by_label("Expires on")).to_have_value("2099-12-31")
     assert_accessible(page)
     shop.get_by_label("New owner").fill("Alice")

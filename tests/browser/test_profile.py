@@ -162,7 +162,7 @@ def test_a_passkey_is_added_signs_in_and_confirms(
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     page.get_by_role("link", name="I have saved them").click()
-    expect(page.get_by_text("Passkey “laptop”")).to_be_visible()
+    expect(page.get_by_text('Passkey "laptop"')).to_be_visible()
 
     sign_out(page)
     first_step(page, portal, alice)

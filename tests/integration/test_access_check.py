@@ -15,6 +15,7 @@ from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from accounts.models import Account, User
 from audit.models import Event
@@ -150,7 +151,7 @@ def test_a_key_of_another_api_and_of_another_account(acme: Acme) -> None:
     theirs, token = a_key(globex, a_user(globex, "Zoe"), acme.api, "Night shift")
     unknown = generate_token("kw").token
     for named in (theirs.public_id, unknown[3:15]):
-        assert f"No key has the API ID “{named}”" in acme.check(422, key=named)
+        assert escape(f'No key has the API ID "{named}"') in acme.check(422, key=named)
     answers = []
     for pasted in (token, unknown):
         assert "belongs to no key that you can see" in acme.check(422, key="", token=pasted)
@@ -165,10 +166,10 @@ def test_bad_input_names_each_fault_and_keeps_what_was_typed_but_the_token(acme:
         token=f"{acme.token} {generate_token('kw').token}",
     )  # fmt: skip
     for fault in (
-        "No key has the API ID “nothing”", "“GET IT” is not a method", "The path begins with /",
-        "“203.0.113.777” is not an address", "“soon” is not a time", "Select a valid choice", "Paste only one token",
+        'No key has the API ID "nothing"', '"GET IT" is not a method', "The path begins with /",
+        '"203.0.113.777" is not an address', '"soon" is not a time', "Select a valid choice", "Paste only one token",
     ):  # fmt: skip
-        assert fault in page, fault
+        assert escape(fault) in page, fault
     for typed in ('value="nothing"', 'value="GET IT"', 'value="customers"', 'value="203.0.113.777"', 'value="soon"'):
         assert typed in page, typed
     assert acme.token not in page
@@ -176,7 +177,7 @@ def test_bad_input_names_each_fault_and_keeps_what_was_typed_but_the_token(acme:
     page = acme.check(422, key=acme.token, path=f"/a?x={acme.token}", method="")
     assert acme.token[16:] not in page
     assert "This looks like a token" in page
-    assert "Enter a key’s API ID or paste a token." in acme.check(422, key="")
+    assert escape("Enter a key's API ID or paste a token.") in acme.check(422, key="")
     assert "The token is of another key" in acme.check(422, token=generate_token("kw").token)
 
 
@@ -220,7 +221,7 @@ def test_an_auditor_checks_without_a_token(acme: Acme) -> None:
     page = acme.check(token=acme.token)
     assert "The secret is assumed to be correct." in page
     assert not Event.objects.filter(name="access.checked").exists()
-    assert "Enter a key’s API ID." in acme.check(422, key="", token=acme.token)
+    assert escape("Enter a key's API ID.") in acme.check(422, key="", token=acme.token)
     acme.client.force_login(a_user(acme.account, "Rita", Role.ACCOUNT_READER))
     acme.check(403)
     call = a_call(acme.account, key_id=acme.key.public_id)
@@ -250,7 +251,7 @@ def test_the_command(acme: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (event.actor_kind, event.account_id) == ("command", acme.account.pk)
     _, problem = run("GET", "customers", "nowhere", "--key", "x")
     assert problem.splitlines() == [
-        "key: No key has the API ID “x”. It has 12 letters and digits.",
+        'key: No key has the API ID "x". It has 12 letters and digits.',
         "path: The path begins with /, as in /customers?page=2.",
-        "address: “nowhere” is not an address. Write it like 203.0.113.7 or 2001:db8::7.",
+        'address: "nowhere" is not an address. Write it like 203.0.113.7 or 2001:db8::7.',
     ]

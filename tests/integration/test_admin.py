@@ -126,7 +126,7 @@ class TestAccounts:
     def test_what_is_so_already_is_said_and_changes_nothing(self, client: Client, support: User, acme: Account) -> None:
         answer = client.post(f"/admin/accounts/account/{acme.pk}/activate/", follow=True)
 
-        assert "“Activate” is not possible for Acme. Nothing was changed." in read_page(answer)
+        assert '"Activate" is not possible for Acme. Nothing was changed.' in read_page(answer)
         assert list_events_of_users() == []
 
 
@@ -187,7 +187,7 @@ class TestEnablingApis:
             acme.enablements.create(api=api)
 
         assert "Enable APIs" not in read_page(client.get(f"/admin/accounts/account/{acme.pk}/change/"))
-        assert "“Enable APIs” is not possible" in read_page(client.get(self.url(acme), follow=True))
+        assert '"Enable APIs" is not possible' in read_page(client.get(self.url(acme), follow=True))
 
 
 class TestUsers:

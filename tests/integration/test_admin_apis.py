@@ -462,7 +462,7 @@ class TestRequestLink:
         [
             (
                 {"link": "https://a.example/v1", "password": PASSWORD},
-                "“https://a.example/v1” is not just a scheme and a host",
+                '"https://a.example/v1" is not just a scheme and a host',
             ),
             ({"link": "javascript:alert(1)", "password": PASSWORD}, "is not just a scheme and a host"),
             ({"link": "https://a.example", "password": "wrong"}, "Incorrect password or code"),

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from accounts.models import User
 from audit.models import Event
@@ -89,7 +90,7 @@ def test_by_a_token(customer: Customer, line: str) -> None:
     page = customer.find(line.format(customer.token))
 
     assert customer.row in page
-    assert "This is the key’s current token." in page
+    assert escape("This is the key's current token.") in page
     event = since_the_beginning().get(name="admin.searched")
     assert (event.account_id, event.target_id) == (customer.key.account_id, customer.key.public_id)
     assert searched() == [("a token", [customer.key.public_id])]
@@ -98,13 +99,13 @@ def test_by_a_token(customer: Customer, line: str) -> None:
 def test_says_what_the_token_is_to_the_key(customer: Customer) -> None:
     key, prefix = customer.key, "kw"
     for retires, words in (
-        (1, ("is the key’s old token, accepted until")),
-        (-1, "is the key’s old token, refused since"),
+        (1, ("is the key's old token, accepted until")),
+        (-1, "is the key's old token, refused since"),
     ):
         old = generate_token(prefix, key.public_id).token
         a_secret(key, old, retires_at=timezone.now() + timedelta(hours=retires))
-        assert words in customer.find(old)
-    assert "is not the key’s token" in customer.find(generate_token(prefix, key.public_id).token)
+        assert escape(words) in customer.find(old)
+    assert escape("is not the key's token") in customer.find(generate_token(prefix, key.public_id).token)
     mistyped = customer.token[:-1] + ("A" if customer.token[-1] != "A" else "B")
     assert "its checksum is wrong" in customer.find(mistyped)
     Key.objects.filter(pk=key.pk).update(deleted_at=timezone.now())

@@ -238,7 +238,7 @@ class TestTheFile:
         answer = self.export(client, "csv", "nobody")
 
         assert answer.status_code == 422
-        assert "There is no account “nobody”" in read_words(answer)
+        assert 'There is no account "nobody"' in read_words(answer)
         assert self.export(client, "exe").status_code == 422
         assert events("keys.exported") == []
 

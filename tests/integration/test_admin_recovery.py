@@ -61,7 +61,7 @@ class TestRemovingSecondFactors:
         for user in (a_user(bob.account, "Nina"), support):
             assert "Remove second factors" not in read_page(client.get(f"/admin/accounts/user/{user.pk}/change/"))
             answer = client.post(self.url(user), {"password": PASSWORD}, follow=True)
-            assert "“Remove second factors” is not possible" in read_page(answer)
+            assert '"Remove second factors" is not possible' in read_page(answer)
         assert Authenticator.objects.filter(user=support).exists()
         assert names() == []
 

@@ -175,7 +175,7 @@ def test_an_allowed_call_offers_nothing(client: Client, key: Key) -> None:
     ("query", "words"),
     [
         ({"allow": "everywhere"}, "everywhere is not an IP address or CIDR range"),
-        ({"grant": "gold"}, "There is no module “gold”. There are: "),
+        ({"grant": "gold"}, 'There is no module "gold". There are: '),
     ],
 )
 def test_a_suggestion_that_means_nothing_is_an_error(

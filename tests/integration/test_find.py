@@ -13,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from accounts.models import User
 from audit.models import Event
@@ -68,7 +69,7 @@ def test_a_token_leads_to_its_key(acme: Acme, line: str) -> None:
     page = acme.find(line.format(acme.token))
 
     assert acme.page in page
-    assert "This is the key’s current token." in page
+    assert escape("This is the key's current token.") in page
     assert f"/logs/?key_id={acme.key.public_id}" in page
     assert f"/keys/{acme.key.public_id}/change/" in page
     assert "Other" not in page
@@ -82,19 +83,19 @@ def test_a_basic_header_leads_to_its_key(acme: Acme) -> None:
     page = acme.find(f"Authorization: Basic {b64encode(f'dialer:{acme.token}'.encode()).decode()}")
 
     assert acme.page in page
-    assert "This is the key’s current token." in page
+    assert escape("This is the key's current token.") in page
 
 
 def test_says_what_the_token_is_to_the_key(acme: Acme) -> None:
     key = acme.key
     for retires, words in (
-        (1, ("is the key’s old token, accepted until")),
-        (-1, "is the key’s old token, refused since"),
+        (1, ("is the key's old token, accepted until")),
+        (-1, "is the key's old token, refused since"),
     ):
         old = generate_token("kw", key.public_id).token
         a_secret(key, old, retires_at=timezone.now() + timedelta(hours=retires))
-        assert words in acme.find(old)
-    assert "is not the key’s token" in acme.find(generate_token("kw", key.public_id).token)
+        assert escape(words) in acme.find(old)
+    assert escape("is not the key's token") in acme.find(generate_token("kw", key.public_id).token)
     Key.objects.filter(pk=key.pk).update(deleted_at=timezone.now())
     page = acme.find(acme.token)
     assert "its secrets are destroyed" in page

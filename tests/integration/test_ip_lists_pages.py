@@ -204,7 +204,7 @@ class TestMakingOne:
             ({"addresses": f"203.0.113.7 # {'x' * 201}"}, "201 characters long"),
             (
                 {"addresses": "0.0.0.0/0"},
-                ("every IPv4 address, so it restricts nothing. Select “I understand, add it anyway”"),
+                ('every IPv4 address, so it restricts nothing. Select "I understand, add it anyway"'),
             ),
         ],
     )
@@ -436,7 +436,7 @@ def test_a_comment_in_the_box_of_one_entry_is_its_description_as_in_a_file(
     }
     answer = client.post(path, {"network": "203.0.113.79 # b", "description": "a", "enabled": "on"})
     assert answer.status_code == 422
-    assert "“b” after # is a description, too. Remove one of them." in read_page(answer)
+    assert '"b" after # is a description, too. Remove one of them.' in read_page(answer)
     assert "203.0.113.79 # b" in read_page(answer)
     long = client.post(path, {"network": f"203.0.113.80 # {'x' * 201}", "enabled": "on"})
     assert long.status_code == 422

@@ -13,6 +13,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from accounts.models import Account, User
 from core.permissions import Role
@@ -63,7 +64,7 @@ def test_a_file_says_line_state_owner_and_who_used_it(acme: Acme) -> None:
     assert "lines 2, 4<" in page
     assert f"kw_{acme.key.public_id}_********" in page
     assert acme.token not in page
-    assert "This is the key’s current token. It is live: accepted from any address." in page
+    assert escape("This is the key's current token. It is live: accepted from any address.") in page
     assert page.index("198.51.100.9</a>") < page.index("203.0.113.7</a>")
     assert f"/logs/?key_id={acme.key.public_id}&amp;client_address=198.51.100.9&amp;range=30d" in page
     assert "<bdi>Bob</bdi>" in page

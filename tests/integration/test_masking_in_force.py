@@ -16,8 +16,8 @@ from tests.factories.keys import a_key_of, api_for
 from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
-OFF = "No effect: the account’s phone masking is off. Turn it on in the settings"
-WARNING = "Mask Phone Number has no effect while the account’s phone masking is off."
+OFF = "No effect: the account's phone masking is off. Turn it on in the settings"
+WARNING = "Mask Phone Number has no effect while the account's phone masking is off."
 NOT_IN_FORCE = "Mask Phone Number Yes, but has no effect because phone masking is off in the account's settings"
 
 
@@ -103,7 +103,7 @@ def test_support_sees_it_too(client: Client, alice: User) -> None:
     client.force_login(sam)
     page = f"/admin/keys/key/{key.pk}/change/"
 
-    assert "Mask Phone Number (no effect: the account’s phone masking is off)" in words(client.get(page))
+    assert "Mask Phone Number (no effect: the account's phone masking is off)" in words(client.get(page))
     mask(alice.account, True)
     assert "not in force" not in words(client.get(page))
 

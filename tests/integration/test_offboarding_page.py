@@ -98,7 +98,7 @@ def test_every_fault_is_named_at_once_and_nothing_typed_is_lost(client: Client, 
     assert response.status_code == 422
     for fault in (
         "'31.12.2099' is not a date. Enter one such as 2027-01-31.",
-        "“Nobody” is not an active user of this account. Choose one of the list.",
+        '"Nobody" is not an active user of this account. Choose one of the list.',
         "Kiosk: 2001-01-01 23:59 UTC is in the past. Choose a later time.",
         "Expiration of Autodialer is set at creation: it can't be extended. Choose something else for it.",
         "Select a valid choice. burn is not one of the available choices.",

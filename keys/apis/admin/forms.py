@@ -107,7 +107,7 @@ class NewApiForm(DocumentsForm):
         slug = self.cleaned_data["slug"]
         if slug != slugify(slug):
             raise ValidationError(
-                f"“{slug}” is not a valid slug. Use lowercase letters, digits and hyphens, such as billing."
+                f'"{slug}" is not a valid slug. Use lowercase letters, digits and hyphens, such as billing.'
             )
         if Api.objects.filter(slug=slug).exists():
             raise ValidationError(f"An API named {slug} already exists. Open it to change it, or choose another name.")
@@ -211,7 +211,7 @@ class RequestLinkForm(ConfirmForm):
     def clean_link(self) -> str:
         link = self.cleaned_data["link"].rstrip("/")
         if link and (problem := find_request_link_problem(link)):
-            raise ValidationError(f"“{link}” {problem}")
+            raise ValidationError(f'"{link}" {problem}')
         return str(link)
 
 

@@ -71,7 +71,7 @@ def _parse_network(text: str) -> Network:
     try:
         return ip_network(text)
     except ValueError as error:
-        raise BadRequest(f"“{text[:50]}” is not a network, such as 203.0.113.0/24.") from error
+        raise BadRequest(f'"{text[:50]}" is not a network, such as 203.0.113.0/24.') from error
 
 
 def _build_log_url(query: dict[str, str]) -> str:

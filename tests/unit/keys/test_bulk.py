@@ -131,7 +131,7 @@ def test_a_list_is_added_to_keys_with_one_consent(alice: User) -> None:
     assert office.keys.count() == 2
     foreign = an_ip_list(an_account("globex"), "192.0.2.1")
     assert [why for _, why in edit(alice, *keys, add_lists=frozenset({foreign.pk})).failed] == [
-        "There is no such IP list in this account. Choose one of this account’s lists."
+        "There is no such IP list in this account. Choose one of this account's lists."
     ] * 2
 
 
@@ -180,7 +180,7 @@ def test_secrets_that_can_be_shown_again_are_changed(alice: User) -> None:
 
     assert result.changed == [robot]
     assert {key.pk: why for key, why in result.failed} == {
-        once.pk: "Its new secret would be shown only once. Change it on the key’s own page.",
+        once.pk: "Its new secret would be shown only once. Change it on the key's own page.",
         stale.pk: "Its secret was changed in the meantime.",
     }
     assert robot.secrets.filter(retires_at__gt=timezone.now()).count() == 1
