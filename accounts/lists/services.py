@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from django.db import transaction
 
 from accounts.models import Account, ListSettings, SavedFilter, User
-from accounts.services.locks import Invalid, clean_line, validate
+from accounts.services.locks import Invalid, validate
 from audit.trail.events import Target
 from audit.trail.record import record
 from core import authorization
@@ -64,11 +64,11 @@ def save_filter(
         account=account,
         user=user,
         list_name=columns.name,
-        name=clean_line(name, "name"),
+        name=name,
         query=urlencode(saved_query),
         shared=shared,
     )
-    validate(row)
+    validate(row, line="name")
     row.save()
     record(
         "filter.saved",

@@ -6,7 +6,7 @@ Services that change users lock the account first, so that two Administrators of
 
 from __future__ import annotations
 
-from accounts.services.accounts import create_account, set_account_status
+from accounts.services.accounts import build_account, create_account, set_account_status
 from accounts.services.factors import (
     LastFactor,
     TotpNotAdded,
@@ -31,7 +31,7 @@ from accounts.services.roles import change_roles
 from accounts.services.sessions import end_other_sessions, end_session, end_sessions
 from accounts.services.settings import Settings, change_settings
 from accounts.services.support import grant_support, revoke_support
-from accounts.services.users import SelfDeactivation, create_user, deactivate_user, reactivate_user
+from accounts.services.users import SelfDeactivation, build_user, create_user, deactivate_user, reactivate_user
 
 __all__ = [
     "Invalid",
@@ -46,7 +46,9 @@ __all__ = [
     "add_passkey",
     "add_totp",
     "appoint_administrator",
+    "build_account",
     "build_account_target",
+    "build_user",
     "build_user_target",
     "change_password",
     "change_roles",

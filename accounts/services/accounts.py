@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import Account
-from accounts.services.locks import build_account_target, clean_line, validate
+from accounts.services.locks import build_account_target, validate
 from audit.trail.record import record
 from core import authorization
 from core.actor import Actor
@@ -15,10 +15,16 @@ from core.permissions import Permission
 @transaction.atomic
 def create_account(*, slug: str, name: str, status: str = Account.Status.ACTIVE, by: Actor) -> Account:
     authorization.require(by, Permission.ACCOUNTS_CHANGE, account=None)
-    account = Account(slug=slug, name=clean_line(name, "name"), status=status)
-    validate(account)
+    account = build_account(slug=slug, name=name, status=status)
     account.save()
     record("account.created", by=by, account_id=account.pk, target=build_account_target(account), status=account.status)
+    return account
+
+
+def build_account(*, slug: str, name: str, status: str) -> Account:
+    """Return an account for `create_account` to save. Raise Invalid with every error."""
+    account = Account(slug=slug, name=name, status=status)
+    validate(account, line="name")
     return account
 
 

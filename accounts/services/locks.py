@@ -58,21 +58,22 @@ def require_other_administrator(user: User) -> None:
         raise LastAdministrator
 
 
-def validate(row: Model, without: Collection[str] = ()) -> None:
-    """Validate the row's fields, `without` some, and its constraints. Raise Invalid."""
+def validate(row: Model, *, line: str = "", without: Collection[str] = ()) -> None:
+    """Validate the row's fields, `without` some, and its constraints. The field `line` is stripped, and must not have
+    control characters and line breaks, which headers and logs must not have. Raise Invalid with every error."""
+    errors, unprintable = {}, {}
+    if line:
+        text = getattr(row, line).strip()
+        setattr(row, line, text)
+        if not text.isprintable():
+            why = f"{text!r} contains invisible characters. Use letters, digits, punctuation and spaces."
+            unprintable[line] = [why]
     try:
-        row.full_clean(exclude=without)
-    except ValidationError as error:
-        raise Invalid(error.message_dict) from error
-
-
-def clean_line(text: str, field: str) -> str:
-    """Return the text stripped. Raise Invalid for control characters and line breaks, which headers and logs must not
-    have."""
-    text = text.strip()
-    if not text.isprintable():
-        raise Invalid({field: f"{text!r} contains invisible characters. Use letters, digits, punctuation and spaces."})
-    return text
+        row.full_clean(exclude={*without, *unprintable})
+    except ValidationError as problem:
+        errors = problem.message_dict
+    if errors := errors | unprintable:
+        raise Invalid(errors)
 
 
 def build_account_target(account: Account) -> Target:

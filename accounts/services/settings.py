@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from django.db import transaction
 
 from accounts.models import Account
-from accounts.services.locks import Invalid, build_account_target, clean_line, lock_for_change, validate
+from accounts.services.locks import Invalid, build_account_target, lock_for_change, validate
 from audit.trail.record import record
 from core.actor import Actor
 from core.permissions import Permission
@@ -53,8 +53,7 @@ def change_settings(*, account: Account, settings: Settings, by: Actor) -> Accou
     before = Settings.from_account(row)
     for name, value in asdict(settings).items():
         setattr(row, name, value)
-    row.name = clean_line(settings.name, "name")
-    validate(row)
+    validate(row, line="name")
     after = Settings.from_account(row)
     if after == before:
         return row

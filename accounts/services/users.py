@@ -14,7 +14,6 @@ from accounts.models import Account, User
 from accounts.services.locks import (
     Invalid,
     build_user_target,
-    clean_line,
     lock_for_change,
     lock_user,
     require_other_administrator,
@@ -64,8 +63,7 @@ def build_user(account: Account | None, *, email: str, nickname: str, password: 
     user = User(account=account, email=email.strip().lower(), nickname=nickname, roles=clean_roles(account, roles))
     errors = {}
     try:
-        user.nickname = clean_line(nickname, "nickname")
-        validate(user, without=["password"])
+        validate(user, line="nickname", without=["password"])
     except Invalid as problem:
         errors = problem.message_dict
         # The one constraint of several columns that input can violate.

@@ -37,21 +37,33 @@ class Command(BaseCommand):
         password = read_password()
         by = Actor.from_command("create_account")
         status = Account.Status.PENDING if options["pending"] else Account.Status.ACTIVE
+        new_account = {"slug": options["slug"], "name": options["name"], "status": status}
+        new_user = {"email": options["email"], "nickname": options["nickname"], "password": password}
         try:
+            _validate(new_account, new_user)
             with transaction.atomic():
-                account = services.create_account(slug=options["slug"], name=options["name"], status=status, by=by)
-                user = services.create_user(
-                    account=account,
-                    email=options["email"],
-                    nickname=options["nickname"],
-                    password=password,
-                    roles=[Role.ADMINISTRATOR],
-                    by=by,
-                )
+                account = services.create_account(**new_account, by=by)
+                user = services.create_user(account=account, **new_user, roles=[Role.ADMINISTRATOR], by=by)
         except services.Invalid as error:
             raise CommandError(services.format_errors(error)) from error
         self.stdout.write(f"Created the account {account.slug} ({account.status}) with {user.email} as Administrator.")
         self.stdout.write(_next_step(account))
+
+
+def _validate(new_account: dict[str, str], new_user: dict[str, str]) -> None:
+    """Raise Invalid with the errors of both."""
+    errors: dict[str, list[str]] = {}
+    try:
+        services.build_account(**new_account)
+    except services.Invalid as problem:
+        errors |= problem.message_dict
+    try:
+        # Without the account, which may not be valid: a new one has no user whose nickname is taken.
+        services.build_user(None, **new_user, roles=[])
+    except services.Invalid as problem:
+        errors |= problem.message_dict
+    if errors:
+        raise services.Invalid(errors)
 
 
 def _next_step(account: Account) -> str:

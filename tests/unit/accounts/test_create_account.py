@@ -85,6 +85,17 @@ def test_says_what_is_wrong_and_leaves_nothing_behind(
     assert not User.objects.exists()
 
 
+def test_says_all_that_is_wrong_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYWARD_PASSWORD", "short")
+
+    with pytest.raises(CommandError) as refusal:
+        call_command("create_account", "Not a slug", "Acme\x00", "alice", "A\nB")
+
+    lines = str(refusal.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["slug", "name", "email", "nickname", "password"]
+    assert not Account.objects.exists()
+
+
 def test_takes_no_password_as_an_argument() -> None:
     with pytest.raises(CommandError, match="unrecognized arguments"):
         call_command("create_account", *ACME, "--password", PASSWORD)
