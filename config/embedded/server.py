@@ -66,7 +66,7 @@ class Cluster:
                 self._users = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
                 fcntl.flock(self._users, fcntl.LOCK_SH)
                 atexit.register(self._leave_if_joined_here, os.getpid())
-            if self._is_ready():
+            if self.is_ready():
                 return
             try:
                 self._start()
@@ -95,9 +95,6 @@ class Cluster:
         """Return parameters for psycopg; valid after join()."""
         folder = self._read_pid_file()[4]
         return {"host": folder, "port": "5432", "dbname": DATABASE, "user": user, "password": self._get_password(user)}
-
-    def is_running(self) -> bool:
-        return self._is_ready()
 
     def _leave_if_joined_here(self, pid: int) -> None:
         # A forked child inherits the handler, but must not release the server.
@@ -150,7 +147,7 @@ class Cluster:
         bind_to_cores(keeper.pid, self._cores)
         self._keepers.append(keeper)
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not self._is_ready():
+        while not self.is_ready():
             if keeper.poll() is not None or time.monotonic() > deadline:
                 raise EmbeddedDatabaseError(f"The embedded PostgreSQL did not start: {self._read_cause()}")
             time.sleep(0.01)
@@ -229,7 +226,7 @@ class Cluster:
             return None
         return int(lines[0]) if is_server_process(int(lines[0]), get_home(self.folder) / "data") else None
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         lines = self._read_pid_file()
         return len(lines) > 7 and lines[7].strip() == "ready" and self._get_postmaster_pid() is not None
 

@@ -61,11 +61,6 @@ def read_file_text(path: Path) -> str:
         raise UnreadableFile(f"{path}: {error}") from error
 
 
-def parse_bytes(content: bytes) -> Any:
-    """Return the parsed bytes of a file. Raise UnreadableFile."""
-    return parse(decode(content))
-
-
 def decode(content: bytes) -> str:
     """Return the bytes as text. Raise UnreadableFile."""
     if len(content) > file_limits.MAX_BYTES:

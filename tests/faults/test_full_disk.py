@@ -64,7 +64,7 @@ def disk() -> Iterator[Path]:
 def stop(cluster: Cluster) -> None:
     """And hold it no more: it starts when it is joined again."""
     cluster.leave()
-    assert not cluster.is_running()
+    assert not cluster.is_ready()
 
 
 def fill(disk: Path, leave: int = 0) -> Path:

@@ -18,12 +18,12 @@ from accounts.models import User
 from core.actor import Actor
 from core.permissions import Role
 from keys import apis
-from keys.apis.yaml_loader import parse_bytes
 from keys.models import Api, Enablement, Key, Module
 from keys.uploads import BUSY_MESSAGE, SUPPORT, acquire_reader
 from tests.factories.accounts import PASSWORD, a_user, an_account, with_totp
 from tests.factories.calls import a_call
 from tests.factories.keys import a_key_of, events, least
+from tests.parsing import parse_bytes
 from tests.responses import Response, read_words
 from tests.unit.keys.documents import RULES, a_document, described, operation
 

@@ -81,7 +81,7 @@ def test_a_first_start_makes_roles_and_database_without_tcp(folder: Path) -> Non
             assert superusers == [("postgres",)]
     finally:
         cluster.leave()
-    assert not cluster.is_running()
+    assert not cluster.is_ready()
 
 
 def test_nobody_signs_in_without_the_password(folder: Path) -> None:
@@ -149,9 +149,9 @@ def test_the_server_outlives_the_user_that_started_it_until_the_last_one_leaves(
     cluster = Cluster(folder, fsync=False)
     cluster.join()
     first.communicate(timeout=60)
-    assert cluster.is_running()
+    assert cluster.is_ready()
     cluster.leave()
-    assert not cluster.is_running()
+    assert not cluster.is_ready()
 
 
 def test_users_that_are_killed_leave_nothing_running(folder: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_start_that_was_killed_half_way_is_made_again(folder: Path) -> None:
     (folder / "server").chmod(0o700)
     cluster = Cluster(folder, fsync=False)
     cluster.join()
-    assert cluster.is_running()
+    assert cluster.is_ready()
     cluster.leave()
 
 

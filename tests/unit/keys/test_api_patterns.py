@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.apis import yaml_loader
 from keys.apis.patterns import matches
 from keys.apis.policy_parsing import BadPolicy
 from keys.apis.proposal import format_proposal, propose_modules, render_with_proposal
+from tests.parsing import parse_bytes
 from tests.unit.keys.documents import a_document, described, modules, operation
 
 BOTH = {"get": operation(), "post": operation()}
@@ -191,7 +191,7 @@ def test_what_is_left_out_may_not_be_reached_by_another_route(paths: list[str], 
 def test_modules_are_proposed_by_path_and_the_policy_with_them_is_what_they_say(paths, expected):
     found = described(a_document(getting(*paths)))
     proposed = propose_modules(found.document, found.policy, found.modules)
-    edited = yaml_loader.parse_bytes(render_with_proposal(found.rules, proposed).encode())
+    edited = parse_bytes(render_with_proposal(found.rules, proposed).encode())
 
     again = described(found.document, modules=edited["modules"])
     assert {module.slug: len(module.routes) for module in again.modules} == expected
@@ -228,7 +228,7 @@ def test_modules_are_proposed_for_a_document_with_one_tag_for_everything():
     assert format_proposal(proposed, found.modules) == (
         "All operations form one module, plaid. Their paths suggest these instead: Asset report (20), Item (20)."
     )
-    edited = yaml_loader.parse_bytes(render_with_proposal(found.rules, proposed).encode())
+    edited = parse_bytes(render_with_proposal(found.rules, proposed).encode())
     again = described(found.document, modules=edited["modules"])
     assert {module.slug: len(module.routes) for module in again.modules} == {"asset-report": 20, "item": 20}
     # The policy says what it wants, and few operations need no more than one module.

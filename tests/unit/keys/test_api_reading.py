@@ -11,7 +11,8 @@ import pytest
 
 from keys.apis import file_limits, yaml_loader
 from keys.apis.file_limits import MAX_BYTES, UnreadableFile
-from keys.apis.yaml_loader import load_file, parse_bytes
+from keys.apis.yaml_loader import load_file
+from tests.parsing import parse_bytes
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)

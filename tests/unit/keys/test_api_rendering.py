@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keys.apis import rendering
 from keys.apis.description import get_preset, list_preset_slugs
 from keys.apis.rendering import get_file_name, render_document, render_policy
-from keys.apis.yaml_loader import parse_bytes
+from tests.parsing import parse_bytes
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 values = st.recursive(

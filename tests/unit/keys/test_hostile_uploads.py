@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks.attacks.hostile_files import DOCUMENTS, SHEETS, inline, workbook
 from keys import uploads
-from keys.apis import yaml_loader as documents
 from keys.apis.file_limits import UnreadableFile
 from keys.ip_lists.entry_parser import UnreadableEntries, parse_file
 from keys.uploads import TooManyUploads, acquire_reader
+from tests.parsing import parse_bytes
 
 MAX_FILE_BYTES = 100_000
 
@@ -42,7 +42,7 @@ def test_a_hostile_document_is_refused_with_the_limit(kind: str) -> None:
     content, named = DOCUMENTS[kind]
     assert len(content) <= MAX_FILE_BYTES
     try:
-        documents.parse_bytes(content)
+        parse_bytes(content)
         message = ""
     except UnreadableFile as problem:
         message = str(problem)
