@@ -42,6 +42,11 @@ SUMS = """
         sum(calls) FILTER (WHERE reason <> '')
     FROM %s WHERE account_id = %%s AND hour >= %%s AND hour < %%s %s GROUP BY 1
 """
+LAST_HOURS = """
+    SELECT wanted.api, last.hour FROM unnest(%%s::text[]) AS wanted (api), LATERAL (
+        SELECT hour FROM audit_rollup_total WHERE %s AND api = wanted.api ORDER BY hour DESC LIMIT 1
+    ) last
+"""
 # Up to when each table is summed.
 SUMMED = """
     SELECT (SELECT max(hour) FROM audit_rollup) + interval '1 hour',
@@ -79,6 +84,14 @@ def insert_sums(since: datetime, until: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(ADD, [since, until])
         cursor.execute(ADD_TOTALS)
+
+
+def get_last_hours(apis: Iterable[str], account_id: int | None) -> dict[str, datetime]:
+    """Return by API the last sealed hour with calls of the account, for None with calls of no account."""
+    condition, values = ("account_id IS NULL", []) if account_id is None else ("account_id = %s", [account_id])
+    with connections[get_log_database()].cursor() as cursor:
+        cursor.execute(LAST_HOURS % condition, [list(apis), *values])
+        return dict(cursor.fetchall())
 
 
 def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: Any) -> Bars:
