@@ -1,4 +1,4 @@
-"""Error pages: 400, 403, 404, 500, 503, and a form whose CSRF token is refused."""
+"""Error pages: 400, 403, 404, 405, 500, 503, and a form whose CSRF token is refused."""
 
 from __future__ import annotations
 
@@ -35,6 +35,13 @@ def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _render_error(request, 404)
+
+
+def method_not_allowed(request: HttpRequest, allowed: str) -> HttpResponse:
+    """Show 405 with the methods that are `allowed`, for config.middleware.MethodPages."""
+    response = _render_error(request, 405)
+    response.headers["Allow"] = allowed
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -11,9 +11,10 @@ from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.core.signals import request_finished
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.http.response import HttpResponseRedirectBase
 
+from config.errors import method_not_allowed
 from config.frame_stack import in_one_chunk
 from config.request_limits import format_too_large, get_max_body_bytes
 from core.actor import Actor
@@ -131,6 +132,19 @@ class HtmxRedirect:
             response_without_redirect = HttpResponse(status=204, headers={"HX-Redirect": response.url})
             response_without_redirect.cookies = response.cookies
             return response_without_redirect
+        return response
+
+
+class MethodPages:
+    """Give the response to a method that a view does not accept a page, which Django's lacks."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed):
+            return method_not_allowed(request, response.headers["Allow"])
         return response
 
 

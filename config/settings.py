@@ -154,6 +154,7 @@ MIDDLEWARE = [
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "config.token_guard.TokenGuard",
     "config.middleware.RequestActor",
+    "config.middleware.MethodPages",
     "config.sessions.SecondFactorFirst",
 ]
 ROOT_URLCONF = "config.urls"
