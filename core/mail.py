@@ -23,7 +23,7 @@ mail_delivered = Signal()
 
 
 def send(name: str, to: str, **facts: str) -> None:
-    """Send the mail `name` to one address after the commit. `link` is shown as a button."""
+    """Send the mail `name` to one address after the commit. `link` is shown as a button, with the label `action`."""
     message = build(name, to, **facts)
     # Robust: a failure is logged and affects nothing that was committed.
     transaction.on_commit(lambda: deliver(message), robust=True)
@@ -48,7 +48,8 @@ def build(name: str, to: str, *, lines: Sequence[str | Link] = (), **facts: str)
     subject, _, body = text.strip().partition("\n")
     paragraphs = [" ".join(paragraph.split()) for paragraph in body.split("\n\n") if paragraph.strip()]
     parts = [(paragraph, links.get(paragraph)) for paragraph in paragraphs]
-    context = {"subject": subject, "paragraphs": parts, "link": values.get("link"), "portal": settings.BASE_URL}
+    context = {"subject": subject, "paragraphs": parts, "link": values.get("link")}
+    context |= {"action": values.get("action", "Open Keyward"), "portal": settings.BASE_URL}
     message = EmailMultiAlternatives(" ".join(subject.split()), "\n\n".join(paragraphs) + "\n", to=[to])
     message.attach_alternative(render_to_string("mail/mail.html", context), "text/html")
     return message

@@ -86,7 +86,7 @@ def add_invitation(account: Account, email: str, roles: Iterable[str], by: Actor
     if User.objects.filter(email=email).exists():
         mail.send("invitation_known", email, **words)
     else:
-        mail.send("invitation", email, link=link, **words)
+        mail.send("invitation", email, link=link, action="Accept the invitation", **words)
     record("user.invited", by=by, account_id=account.pk, target=_build_target(invitation), roles=invitation.roles)
     return SentInvitation(invitation, link)
 

@@ -35,7 +35,7 @@ def request_reset(*, email: str, by: Actor) -> None:
         user.save(update_fields=["reset_links"])
         key = default_token_generator.make_token(user)
         link = mail.build_url("account_reset_password_from_key", user_pk_to_url_str(user), key)
-        mail.send("password_reset", email, email=email, link=link)
+        mail.send("password_reset", email, email=email, link=link, action="Set a new password")
     else:
         mail.send("password_reset_unknown", email, email=email)
     target = build_user_target(user) if user else None
