@@ -57,7 +57,7 @@ class Difference:
                 yield from (f"route removed: {route}" for route in old)
                 yield from (f"route added: {route}" for route in new)
             else:
-                yield f"{name}: {_format_value(old)} -> {_format_value(new)}"
+                yield f"{name}: {_format_change(old, new)}"
         yield from (f"module removed: {module}" for module in self.removed)
         yield from (f"module added: {module}" for module in self.added)
         yield from (f"open to every key, because unlisted_routes is allow: {route}" for route in self.newly_public)
@@ -151,6 +151,27 @@ def _get_fingerprint(document: Mapping[str, Any]) -> str:
     """Return the document's version with a digest, for changes that keep the version."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     return f"{document.get('info', {}).get('version', '')} ({hashlib.sha256(canonical).hexdigest()[:12]})"
+
+
+def _format_change(old: Any, new: Any) -> str:
+    """Return the change of a setting; for a list of mappings, which of them were changed."""
+    before, after = _get_items(old), _get_items(new)
+    if before is None or after is None or not (before or after):
+        return f"{_format_value(old)} -> {_format_value(new)}"
+    changes = {
+        "removed": [name for name in before if name not in after],
+        "added": [name for name in after if name not in before],
+        "changed": [name for name in before if name in after and before[name] != after[name]],
+    }
+    return "; ".join(f"{verb} {', '.join(names)}" for verb, names in changes.items() if names) or "order changed"
+
+
+def _get_items(value: Any) -> dict[Any, Any] | None:
+    """Return the mappings of a list by slug or tag, whichever they have; None for other values."""
+    if not isinstance(value or [], list):
+        return None
+    items = {item.get("slug") or item.get("tag"): item for item in value or () if isinstance(item, dict)}
+    return items if len(items) == len(value or ()) and None not in items else None
 
 
 def _format_value(value: Any) -> str:

@@ -124,6 +124,16 @@ def test_it_says_what_would_change_and_changes_nothing(shop: Api, alice: User):
     assert events("api.changed") == []
 
 
+def test_of_a_list_of_fields_it_names_those_that_changed(shop: Api) -> None:
+    fields = [{"slug": slug, "label": slug, "kind": "text"} for slug in ("site", "team")]
+    shop.policy = shop.policy | {"fields": [fields[0], {"slug": "old", "label": "Old", "kind": "text"}]}
+    later = described(SHOP, fields=[fields[0] | {"label": "Website"}, fields[1]])
+
+    assert next(line for line in get_difference(shop, later).format_lines() if line.startswith("fields")) == (
+        "fields: removed old; added team; changed site"
+    )
+
+
 def test_what_modules_contain_counts_for_what_keys_lose_and_gain(shop: Api, alice: User):
     a_shop_key(alice, "goods", name="Robot")
     orders = a_shop_key(alice, "orders", name="Clerk")
