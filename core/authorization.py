@@ -23,7 +23,7 @@ class Denied(PermissionDenied):
     """The actor lacks a permission, or the object belongs to another account."""
 
     def __init__(self, permission: Permission) -> None:
-        super().__init__(f"This needs the permission: {permission.label}.")
+        super().__init__(f"Your role does not allow you to {permission.label}.")
         self.permission = permission
 
 

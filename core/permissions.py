@@ -15,30 +15,31 @@ class Role(models.TextChoices):
 
 
 class Permission(models.TextChoices):
-    """Every page and every service names one of these. `OWN` ones hold for a key's owner without any role."""
+    """Every page and every service names one of these; the label goes on after "Your role does not allow you to". `OWN`
+    ones hold for a key's owner without any role."""
 
-    PROFILE = "profile", "own profile"
+    PROFILE = "profile", "see your own profile"
     OVERVIEW_SEE = "overview.see", "see the overview"
     KEYS_SEE = "keys.see", "see all keys"
-    KEYS_SEE_OWN = "keys.see_own", "see own keys"
+    KEYS_SEE_OWN = "keys.see_own", "see your own keys"
     ACCESS_CHECK = "access.check", "check what the gateway would decide"
     DOCS_SEE = "docs.see", "see key docs and the API reference"
-    KEYS_CHANGE = "keys.change", "create, edit, rotate, enable, disable, delete keys; see a revealable secret"
+    KEYS_CHANGE = "keys.change", "create, change or delete keys, or see their secrets"
     KEYS_DISABLE = "keys.disable", "disable keys"
     IP_LISTS_SEE = "ip_lists.see", "see IP lists"
-    IP_LISTS_CHANGE = "ip_lists.change", "create, change and delete IP lists"
+    IP_LISTS_CHANGE = "ip_lists.change", "create, change or delete IP lists"
     IP_LISTS_IMPORT = "ip_lists.import", "add entries to IP lists"
     LOG_SEE = "log.see", "see the API log"
     TRAIL_SEE = "trail.see", "see the audit trail"
-    LOG_EXPORT = "log.export", "export the API log and the audit trail"
-    LISTS_EXPORT = "lists.export", "export keys, users and IP lists"
-    ACCOUNTS_CHANGE = "accounts.change", "activate and suspend accounts"
-    USERS_SEE = "users.see", "see users, roles, settings"
-    USERS_CHANGE = "users.change", "change users, roles, settings"
-    USERS_DEACTIVATE = "users.deactivate", "deactivate users, end their sessions"
-    USERS_RECOVER = "users.recover", "remove second factors of users, appoint Administrators"
+    LOG_EXPORT = "log.export", "export the API log or the audit trail"
+    LISTS_EXPORT = "lists.export", "export keys, users or IP lists"
+    ACCOUNTS_CHANGE = "accounts.change", "activate or suspend accounts"
+    USERS_SEE = "users.see", "see users, roles and settings"
+    USERS_CHANGE = "users.change", "change users, roles or settings"
+    USERS_DEACTIVATE = "users.deactivate", "deactivate users or end their sessions"
+    USERS_RECOVER = "users.recover", "remove second factors of users or appoint Administrators"
     ADMINISTRATION = "administration", "open the administration"
-    APIS_CHANGE = "apis.change", "change APIs and policies, enable them for accounts"
+    APIS_CHANGE = "apis.change", "change APIs and policies or enable them for accounts"
 
 
 _P = Permission

@@ -53,6 +53,8 @@ def format_sentence(event: Event) -> SafeString:
     data, target = get_data(event), isolate(event.target or "")
     values = {name: isolate(render_value(name, value)) for name, value in data.items()}
     values |= {name: isolate(words[data[name]]) for name, words in WORDS.items() if data.get(name) in words}
+    counted = {match["field"] for match in _COUNTED.finditer(known.sentence)}
+    values |= {name: isolate(f"{data[name]:,}") for name in counted if isinstance(data.get(name), int)}
     if "action" in data:
         values["action"] = format_html(CONFIRMED_ACTIONS.get(data["action"], "{action}"), target=target, **values)
     sentence = _COUNTED.sub(partial(_format_counted, data), known.sentence)

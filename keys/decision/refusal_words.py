@@ -17,25 +17,25 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "secret_retired": (
         "The secret is correct, but it was replaced and no longer works.",
-        "Use the key's new secret. Ask an administrator of your account for it.",
+        "Use the key's new secret. Ask an Administrator of the account for it.",
     ),
     "account_inactive": (
         "The account is not active, or the API is not enabled for it.",
-        "Ask an administrator of your account. Support activates accounts and enables APIs.",
+        "Ask an Administrator of the account. Support activates accounts and enables APIs.",
     ),
     "owner_inactive": (
         "The key's owner is no longer active.",
-        "Ask an administrator of your account to reassign the key.",
+        "Ask an Administrator of the account to reassign the key.",
     ),
-    "key_disabled": ("The key is disabled.", "Ask an administrator of your account to enable it."),
-    "key_expired": ("The key has expired.", "Ask an administrator of your account for a later expiry or a new key."),
+    "key_disabled": ("The key is disabled.", "Ask an Administrator of the account to enable it."),
+    "key_expired": ("The key has expired.", "Ask an Administrator of the account for a later expiry or a new key."),
     REPLAYED: (
         "The nonce was used before.",
         "Use a new nonce for each request, and sign again before each retry.",
     ),
     "ip_not_allowed": (
         "The key does not allow the address that the call came from, which is in the header X-Client-Address.",
-        "Call from an allowed address, or ask an administrator of your account to add this one.",
+        "Call from an allowed address, or ask an Administrator of the account to add this one.",
     ),
     "module_not_granted": (
         "The key may not call this route.",
@@ -43,7 +43,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "recordings_not_allowed": (
         "The key may not download call recordings.",
-        "Ask an administrator of your account to allow it.",
+        "Ask an Administrator of the account to allow it.",
     ),
     "unreadable_request": (
         "The path, query or headers are ambiguous.",

@@ -183,7 +183,7 @@ def test_a_key_without_modules_may_call_nothing_and_is_told_so(client: Client, a
     key.all_modules = False
     key.save()
 
-    assert "All calls are refused until an administrator" in docs(client, key)
+    assert "All calls are refused until an Administrator" in docs(client, key)
 
 
 @pytest.mark.parametrize("slug", PRESETS)

@@ -96,7 +96,7 @@ class DocumentsForm(forms.Form):
 
 
 class NewApiForm(DocumentsForm):
-    slug = forms.CharField(label="Short name", max_length=64, help_text="For addresses, such as billing.")
+    slug = forms.CharField(label="Slug", max_length=64, help_text="The name in URLs, such as billing.")
     field_order = ("slug", "document", "document_text", "policy", "policy_text")
 
     def __init__(self, data: Any = None, files: Any = None, *, texts: dict[str, str] | None = None, slug: str = ""):

@@ -75,7 +75,7 @@ class ApiAdmin(SupportAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        links = [("Add an API", reverse(f"admin:{self.get_url_name('new')}"))]
+        links = [("Add API", reverse(f"admin:{self.get_url_name('new')}"))]
         return super().changelist_view(request, {"links": links} | (extra_context or {}))
 
     def change_view(
@@ -180,7 +180,7 @@ class ApiAdmin(SupportAdmin):
         return redirect(self.get_page_url(saved.pk))
 
     def _render_form(self, request: SignedIn, form: Form, api: Api | None, why: str = "") -> HttpResponse:
-        title = f"Change document or policy: {api}" if api else "Add an API"
+        title = f"Change document or policy: {api}" if api else "Add API"
         back = self.get_page_url(api.pk) if api else self.get_list_url()
         return render_form_page(self, request, form, title, "Preview", back, why, self._list_crumbs(api))
 
