@@ -61,6 +61,12 @@ class BoundedLogForm(TimeRangeForm):
 class BoundedLogFilter(LogFilter):
     """Filter by account, and by time even if none is given: then the last DEFAULT_RANGE."""
 
+    @classmethod
+    def get_filters(cls) -> dict[str, django_filters.Filter]:
+        filters = super().get_filters()
+        filters["range"].extra["empty_label"] = "Default (24 hours)"
+        return filters
+
     @cached_property
     def account(self) -> Account | None:
         return self.form.cleaned_data["account"]
@@ -135,6 +141,7 @@ class LogAdmin(SupportAdmin):
             "page": page,
             "headings": self.headings,
             "note": self.note,
+            "clear_url": request.path if request.GET else "",
         }
         if page is not None:
             self._record_read(request, filters.account.pk if filters.account else None, filters.active)

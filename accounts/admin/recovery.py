@@ -36,7 +36,7 @@ class RemoveSecondFactors(ConfirmedButton):
     def get_effects(self, row: User) -> Iterator[str]:
         yield "First verify that the request comes from this person, not just from their mailbox."
         yield f"The authenticator app, passkeys and recovery codes of {row.email} stop working. The password stays."
-        yield f"They are signed out everywhere: {count_sessions(row)} sessions. They are notified by e-mail."
+        yield f"They are signed out everywhere (sessions: {count_sessions(row)}). They are notified by e-mail."
         if is_second_factor_required(row):
             yield "Their account requires a second factor: they must add a new one when they next sign in."
         else:

@@ -13,6 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
+from django.urls import reverse
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
 
 from audit.admin import AccountFilter, BoundedLogFilter, BoundedLogForm, LogAdmin, format_number
 from audit.calls import reasons
@@ -71,10 +74,7 @@ class CallAdmin(LogAdmin):
     list_title = "API logs"
     pk_converter = "uuid"
     log = CALLS.name
-    headings = (
-        *("Account", "API ID", "Key", "Method", "Path", "Client address"),
-        *("Decision", "Reason", "HTTP status", "Count"),
-    )
+    headings = (*("Account", "Key", "Request", "Client address", "Decision", "HTTP status", "Count"),)
     note = (
         "Filter by account, API ID or request ID. Without any of these, only calls without an account are shown:"
         " those refused before a key was identified."
@@ -97,14 +97,12 @@ class CallAdmin(LogAdmin):
     def get_cells(self, row: Call) -> Iterable[Any]:
         path = f"{row.path}?{row.query}" if row.query else row.path
         return (
-            *(row.account or "–", row.key_id or "–", row.key_name or "–", row.method, path),
+            *(row.account or "–", add_second_line(row.key_name or "–", row.key_id), f"{row.method} {path}"),
             *(
                 row.client_address or "–",
-                status(row.decision),
-                row.reason or "–",
-                format_number(row.status),
-                row.folded,
+                add_second_line(status(row.decision), SafeString(escape(row.reason).replace("_", "_<wbr>"))),
             ),
+            *(format_number(row.status), row.folded),
         )
 
     def get_row(self, object_id: UUID) -> Call | None:
@@ -116,11 +114,17 @@ class CallAdmin(LogAdmin):
         return row
 
     def list_facts(self, row: Call) -> Iterator[tuple[str, Any]]:
-        yield reasons.get_heading(row), reasons.explain(row)
+        yield "Result", f"{reasons.get_heading(row)}. {reasons.explain(row)}"
         yield "Time", moment(row.time, ms=True)
         yield "Number of calls", row.folded
         names = get_log_names(None)
-        named = {"api": format_name(names.apis, row.api), "module": format_name(names.modules, row.module)}
+        named: dict[str, Any] = {
+            "account": row.account_id and link("accounts_account_change", row.account, row.account_id),
+            "api": format_name(names.apis, row.api),
+            "key_id": row.key_id and link("keys_key_changelist", row.key_id, q=row.key_id),
+            "module": format_name(names.modules, row.module),
+            "decision": status(row.decision),
+        }
         for name in FIELDS:
             label = LABELS.get(name, name.replace("_", " ").capitalize())
             yield label, named.get(name) or getattr(row, name) or "–"
@@ -131,6 +135,15 @@ class CallAdmin(LogAdmin):
         yield "Status", format_number(row.status)
         yield "Duration", "–" if row.duration_ms is None else f"{row.duration_ms} ms"
         yield "Bytes", format_number(row.bytes)
+
+
+def add_second_line(text: str, below: str) -> str:
+    return format_html('{} <span class="muted under">{}</span>', text, below) if below else text
+
+
+def link(page: str, text: str, *args: object, **query: str) -> SafeString:
+    """Return a link to a page of the administration."""
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{page}", args=args, query=query), text)
 
 
 def format_name(names: Mapping[str, str], slug: str) -> str:

@@ -46,7 +46,8 @@ def format_working_keys(**narrowed: Any) -> str:
 def describe_replay(replay: Replay) -> Iterator[str]:
     """Yield what a change would have done to the calls of the last 30 days, a line each."""
     if replay:
-        yield f"In the last 30 days: {' '.join(list_sentences(replay))}"
+        first, *others = list_sentences(replay)
+        yield " ".join([f"In the last 30 days: {first[0].lower()}{first[1:]}", *others])
 
 
 class Activate(Button):
@@ -57,8 +58,8 @@ class Activate(Button):
 
     def get_effects(self, row: Account) -> Iterator[str]:
         yield f"{row.name} is {row.status}. Once it is active, its keys can be created and changed."
-        working = format_working_keys(account=row)
-        yield f"Calls with its live keys ({working}) are accepted again, within each key's settings."
+        if (working := format_working_keys(account=row)) != "0":
+            yield f"Calls with its working keys ({working}) are accepted again, within each key's settings."
         yield from describe_replay(replay_state(Key.objects.filter(account=row), account_active=True))
         if not row.enablements.exists():
             yield "No API is enabled for this account yet. Keys can be added once you enable one."
@@ -79,7 +80,7 @@ class Suspend(Button):
         already = (
             "" if row.status == Account.Status.ACTIVE else (" They are already refused because the account is pending.")
         )
-        yield f"Calls with its live keys ({format_working_keys(account=row)}) are refused immediately.{already}"
+        yield f"Calls with its working keys ({format_working_keys(account=row)}) are refused immediately.{already}"
         yield from describe_replay(replay_state(Key.objects.filter(account=row), account_active=False))
         yield "Its users can sign in, view and export data, but cannot change or reveal anything."
         yield "No keys are lost. They work as before once the account is active again."
@@ -99,13 +100,13 @@ class AccountAdmin(SupportAdmin):
     search_help_text = "Search by the start of the slug, or part of the name."
     ordering = ("slug",)
     fields = (
-        *("slug", "name", "status", "created_at", "live_keys", "people", "apis"),
+        *("slug", "name", "status", "created_at", "keys", "people", "apis"),
         *("masking", "second_factor", "longest_life"),
     )
-    readonly_fields = ("live_keys", "people", "apis", "masking", "second_factor", "longest_life")
+    readonly_fields = ("keys", "people", "apis", "masking", "second_factor", "longest_life")
 
-    @display(description="Live keys")
-    def live_keys(self, row: Account) -> str:
+    @display(description="Keys")
+    def keys(self, row: Account) -> str:
         return format_row_count(Key.objects.filter(account=row, deleted_at=None), MAX_KEYS_COUNTED)
 
     @display(description="Users")
@@ -140,7 +141,7 @@ class Deactivate(Button):
 
     def get_effects(self, row: User) -> Iterator[str]:
         yield f"{row.email} is signed out everywhere and can no longer sign in."
-        yield f"Calls with the live keys that they own ({format_working_keys(owner=row)}) are refused immediately."
+        yield f"Calls with the working keys that they own ({format_working_keys(owner=row)}) are refused immediately."
         yield from describe_replay(replay_state(Key.objects.filter(owner=row), owner_active=False))
         yield "An Administrator of the account can reassign the keys or reactivate the user."
 
@@ -159,7 +160,7 @@ class EndSessions(Button):
         return row.is_active
 
     def get_effects(self, row: User) -> Iterator[str]:
-        yield f"{row.email} is signed out everywhere: {count_sessions(row)} sessions. They are notified by e-mail."
+        yield f"{row.email} is signed out everywhere (sessions: {count_sessions(row)}). They are notified by e-mail."
         yield "They can sign in again."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
@@ -231,14 +232,14 @@ class UserAdmin(ExportAdmin):
 
     @display(description="Second factors")
     def factors(self, row: User) -> str:
-        names = {"totp": "authenticator app", "webauthn": "passkey"}
+        names = {"totp": "Authenticator app", "webauthn": "Passkey"}
         return ", ".join(names[kind] for kind in sorted(get_second_factors(row))) or "None"
 
     @display(description="Sessions")
     def sessions(self, row: User) -> int:
         return count_sessions(row)
 
-    @display(description="Live keys owned")
+    @display(description="Keys owned")
     def owned(self, row: User) -> str:
         return format_row_count(Key.objects.filter(owner=row, deleted_at=None), MAX_KEYS_COUNTED)
 

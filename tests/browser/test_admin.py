@@ -12,10 +12,11 @@ from playwright.sync_api import Page, Response, expect
 
 from accounts.models import Account
 from core.permissions import Role
-from keys.models import Api, Key
+from keys.models import Api, Key, SecretUse
 from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD, a_user, an_account
 from tests.factories.calls import a_call
+from tests.factories.docs_links import a_docs_link
 from tests.factories.key_rows import a_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,6 +128,24 @@ def test_the_pages_are_accessible_and_light(support: Page, live_server: Any, acm
             heavy[path] = loaded
         assert_accessible(support)
     assert heavy == {}
+
+
+def test_no_table_is_wider_than_its_card(support: Page, live_server: Any) -> None:
+    acme = an_account()
+    bob = a_user(acme, "Bob")
+    key, _ = a_key(acme, bob, Api.objects.get(slug="lms-call-logic"), "Warehouse robot")
+    SecretUse.objects.create(secret=key.secrets.get(), used_at=key.created_at, address="203.0.113.7")
+    a_call(acme, key_id=key.public_id, key_name="Warehouse robot", decision="denied", reason="recordings_not_allowed")
+    a_docs_link(key, a_user(acme, "Alice", Role.ADMINISTRATOR))
+    wide = {}
+    for path in ("keys/key/", "audit/call/?account=acme", f"{EVENTS}?account=acme", "accounts/user/"):
+        support.goto(f"{live_server.url}/admin/{path}")
+        for width in (769, 820, 1024, 1280, 1440):
+            support.set_viewport_size({"width": width, "height": 860})
+            missing = support.locator(".scroll").evaluate("each => each.scrollWidth - each.clientWidth")
+            if missing:
+                wide[path, width] = missing
+    assert wide == {}
 
 
 def weigh(page: Page, url: str) -> int:

@@ -109,7 +109,7 @@ class TestAccounts:
 
         page = read_page(client.get(f"/admin/accounts/account/{acme.pk}/suspend/"))
 
-        assert "Calls with its live keys (2) are refused immediately." in page
+        assert "Calls with its working keys (2) are refused immediately." in page
         acme.refresh_from_db()
         assert acme.status == "active"
 
@@ -203,7 +203,7 @@ class TestUsers:
         a_key(bob.account, bob, Api.objects.get(slug="billing"))
         url = f"/admin/accounts/user/{bob.pk}/deactivate/"
 
-        assert "Calls with the live keys that they own (1) are refused immediately" in read_page(client.get(url))
+        assert "Calls with the working keys that they own (1) are refused immediately" in read_page(client.get(url))
         client.post(url)
 
         bob.refresh_from_db()
