@@ -55,7 +55,7 @@ def assert_accessible(page: Page) -> None:
     page.evaluate(SCRIPT)
     for scheme in ("dark", "light"):
         # Without transitions, whoever made the page's context: half-way colours are nobody's.
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.evaluate(SETTLED)
         violations = page.evaluate(RUN_ON_STYLES, COLOURS)
         if scheme == "light":
