@@ -10,6 +10,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
+from django.db import connection
 from django.db.models import BooleanField, Exists, F, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
@@ -19,7 +20,7 @@ from audit.trail.selectors import list_api_changes, list_events
 from audit.usage.unused import Use, build_network_conditions, list_allowed_uses, list_last_uses, list_recent_uses
 from keys.decision.addresses import Network, format_network
 from keys.decision.containment import expand_contained
-from keys.models import Address, Api, IpListEntry, Key, KeyIpList, KeyModule, Secret
+from keys.models import Address, Api, IpListEntry, Key, KeyIpList, Secret
 
 # Keys whose grants are compared at a time, all of an account.
 CHUNK = 200
@@ -39,6 +40,8 @@ UNUSED_MODULE = """
             )
     ))
 """
+# Plain SQL for the same reason.
+GRANTED = "SELECT key_id, slug FROM keys_keymodule g JOIN keys_module m ON m.id = g.module_id WHERE key_id = ANY (%s)"
 
 
 class UnusedGrant(NamedTuple):
@@ -200,9 +203,10 @@ def _list_used(keys: QuerySet[Key], since: datetime) -> QuerySet[Key]:
 def _find_granted(keys: Sequence[Key]) -> Mapping[int, set[str]]:
     """Return the slugs of the modules that each key was granted itself, by its primary key."""
     found: dict[int, set[str]] = defaultdict(set)
-    grants = KeyModule.objects.filter(key__in=[key.pk for key in keys]).values_list("key_id", "module__slug")
-    for key_id, slug in grants:
-        found[key_id].add(slug)
+    with connection.cursor() as cursor:
+        cursor.execute(GRANTED, [[key.pk for key in keys]])
+        for key_id, slug in cursor.fetchall():
+            found[key_id].add(slug)
     return found
 
 

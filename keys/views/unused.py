@@ -46,6 +46,8 @@ TABS = (
     ("unused-entries", "IP list entries"),
     ("unused-overlaps", "Old secrets"),
 )
+# What is said of an item whose last use is not known; of others that it was never used.
+NEVER_USED = {"unused-entries": "not used for {days} days", "unused-overlaps": "not used since the change"}
 
 
 class Item(NamedTuple):
@@ -89,6 +91,7 @@ def _build_page(find: Callable[[SignedIn, datetime, int], Findings], name: str) 
             "name": name,
             "days": days,
             "rows": found.rows,
+            "unused": NEVER_USED.get(name, "never used").format(days=days),
             "next": f"?{urlencode({'after': found.after})}" if found.after else "",
             "may_change": can_change_keys(request),
         }
