@@ -52,11 +52,12 @@ def build_menu(request: HttpRequest) -> dict[str, Any]:
         return {"menu": []}
     entries = []
     for label, name, icon, permissions in PAGES:
+        if not any(authorization.has_permission(user, permission) for permission in permissions):
+            continue
         try:
             url = reverse(name)
         except NoReverseMatch:
             continue
-        if any(authorization.has_permission(user, permission) for permission in permissions):
-            here = request.path == url if name in START_PAGES else request.path.startswith(url)
-            entries.append(MenuEntry(label, url, icon, here))
+        here = request.path == url if name in START_PAGES else request.path.startswith(url)
+        entries.append(MenuEntry(label, url, icon, here))
     return {"menu": entries, "replica_away": is_replica_unavailable()}

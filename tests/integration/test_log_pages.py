@@ -132,7 +132,7 @@ def test_each_page_says_which_calls_it_shows_and_the_chart_how_many_there_are(cl
     assert get_total("") == " of 61"
     monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_COUNTED", 55)
     monkeypatch.setattr("core.lists.MAX_ROWS_COUNTED", 55)
-    assert (get_total(""), get_total("path=d")) == (" of 55+", "")
+    assert (get_total(""), get_total("path=/"), get_total("path=d")) == (" of 55+", " of 55+", "")
 
 
 def test_filters_that_are_on_are_chips_that_lead_back(client, acme):
