@@ -43,12 +43,12 @@ OVERLAPPING = """() => [...document.querySelectorAll('.table.dense tbody tr')].f
     return [...cells.slice(1).flatMap((box, n) => box.left < cells[n].right - 1 ? [`cell ${n}`] : []), ...inner];
 })"""
 # Words on two lines; a token breaks before what is hidden of it.
-BROKEN = """() => [...document.querySelectorAll('.table td')].flatMap(cell => {
+BROKEN = """() => [...document.querySelectorAll('.table td, .diff :is(th, td)')].flatMap(cell => {
     const found = [], walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) {
         const node = walk.currentNode;
         if (!node.parentElement.checkVisibility() || node.parentElement.closest('.hush, .secret')) continue;
-        for (const word of node.data.matchAll(/\\S+/g)) {
+        for (const word of node.data.matchAll(/[^\\s-]+-*/g)) {
             const range = document.createRange();
             range.setStart(node, word.index);
             range.setEnd(node, word.index + word[0].length);
@@ -134,6 +134,11 @@ def test_no_page_is_wider_than_the_window(
             page.set_viewport_size({"width": width, "height": 860})
             if found := page.evaluate(BEYOND):
                 wide[path, width] = found
+            # Neither a table that scrolls nor a column that is too narrow for its words.
+            if (lacks := page.evaluate(TOO_WIDE)) > 0:
+                wide[path, width, "table"] = lacks
+            if short := {word for word in page.evaluate(BROKEN) if len(word) < 12}:
+                wide[path, width, "words"] = short
     # What opens over the list.
     page.goto(f"{live_server.url}/keys/")
     for name in ("Edit V", "Delete V"):
