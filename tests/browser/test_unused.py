@@ -36,6 +36,14 @@ def shop(alice: User) -> Key:
     return key
 
 
+def test_the_current_tab_is_in_sight_on_a_telephone(
+    narrow_page: Page, live_server: Any, sign_in: SignIn, alice: User, shop: Key
+) -> None:
+    sign_in(narrow_page, alice.email, PASSWORD)
+    narrow_page.goto(f"{live_server.url}/unused/old-secrets/")
+    expect(narrow_page.get_by_role("link", name="Old secrets")).to_be_in_viewport(ratio=0.99)
+
+
 def test_what_nobody_uses_is_taken_away_with_one_click(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, shop: Key
 ) -> None:
