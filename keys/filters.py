@@ -113,7 +113,7 @@ class KeyFilter(ListFilter):
     rotation = build_choice_filter("Rotation", "Any rotation", conditions.ROTATION_CHOICES)
     # API IDs, for exports of the rows that were selected.
     selected = django_filters.CharFilter(
-        label="Selected", max_length=4000, widget=forms.HiddenInput, method="leave_unchanged"
+        label="Selected keys", max_length=4000, widget=forms.HiddenInput, method="leave_unchanged"
     )
     after = django_filters.CharFilter(
         label="Position", max_length=300, widget=forms.HiddenInput, method="leave_unchanged"
@@ -167,7 +167,7 @@ class KeyFilter(ListFilter):
             "user_status": lambda status: Q(owner__is_active=status == "active"),
             "secret": lambda _: build_old_secret_condition(),
             "rotation": conditions.build_rotation_condition,
-            "selected": lambda text: Q(public_id__in=text.split(".")),
+            "selected": lambda text: Q(public_id__in=text.split()),
         }
         found = Q()
         for name, condition in by_name.items():

@@ -27,7 +27,7 @@ METHODS = {
 }
 # Words for the values of fields of events, by field; packages above audit add theirs when the application starts.
 WORDS: dict[str, Mapping[str, str]] = {"method": METHODS, "factor": METHODS}
-LABELS = {"owner": "Owner", "acl": "IP ACL", "sha256": "SHA-256", "bom": "BOM", "api": "API"}
+LABELS = {"owner": "Owner", "acl": "IP ACL", "sha256": "SHA-256", "bom": "BOM", "api": "API", "ip_lists": "IP lists"}
 
 _COUNTED = re.compile(r"\{(?P<field>\w+)\} (?P<noun>IP lists|retired secrets|entries|rows|users|keys|calls|notices)\b")
 # Fields of times in ISO format, of events and of settings.

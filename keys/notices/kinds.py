@@ -31,8 +31,8 @@ class KindDetails:
 
 
 KINDS: dict[Kind, KindDetails] = {
-    Kind.KEY_EXPIRING: KindDetails("30, 7 and 1 days before a key expires.", to_owner=True),
-    Kind.KEY_ROTATION_UPCOMING: KindDetails("7 and 1 days before the secret is changed.", to_owner=True),
+    Kind.KEY_EXPIRING: KindDetails("30 days, 7 days and 1 day before a key expires.", to_owner=True),
+    Kind.KEY_ROTATION_UPCOMING: KindDetails("7 days and 1 day before the secret is changed.", to_owner=True),
     Kind.KEY_ROTATED: KindDetails("When the secret was changed and the old one still works.", to_owner=True),
     Kind.KEY_NEW_NETWORK: KindDetails(
         "When calls with a key are allowed from a network it was not used from before (/24 of IPv4, /48 of IPv6).",

@@ -60,6 +60,8 @@ class BulkAction:
     undo: ClassVar[type[BulkAction] | None] = None
     # Whether calls may be refused, so that the dialog says how many of the keys were used lately.
     interrupts: ClassVar[bool] = False
+    # Whether it stops all calls with the keys, so that its button warns.
+    stops: ClassVar[bool] = False
     # Whether the effect depends on what is typed.
     is_live: ClassVar[bool] = False
     form: ClassVar[type[BulkForm]] = BulkForm
@@ -104,7 +106,7 @@ class Disable(BulkAction):
         "All calls with these keys are refused immediately, until they are enabled again.",
     )
     none = "No keys are selected, or the selected keys are already disabled or deleted."
-    only, undo, interrupts = Q(enabled=True), Enable, True
+    only, undo, interrupts, stops = Q(enabled=True), Enable, True, True
 
     def find_effect(self, selection: Selection, form: BulkForm, params: QueryDict) -> ChangeEffect:
         replay = replay_state(selection.keys, enabled=False)

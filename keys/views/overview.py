@@ -137,7 +137,7 @@ def _compare(count: int, before: int, words: str) -> str:
     change = round(100 * (count - before) / before)
     if not change:
         return f"as in the {words} before"
-    return f"{abs(change):,} % {'more' if change > 0 else 'fewer'} than in the {words} before"
+    return f"{abs(change):,}% {'more' if change > 0 else 'fewer'} than in the {words} before"
 
 
 def _get_trail(request: SignedIn) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def build_filter(request: SignedIn, but: Collection[str], selected: Collection[s
     any are selected."""
     filters = merge_filters(request.GET, request.POST, but=but)
     if selected:
-        filters["selected"] = ".".join(selected)
+        filters["selected"] = " ".join(selected)
     return KeyFilter(
         filters, get_visible_keys(request.user), account=own_account(request), apis=list(get_enabled_apis(request.user))
     )

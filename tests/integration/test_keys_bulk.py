@@ -62,6 +62,7 @@ class TestDisablingSome:
         assert "All calls with these keys are refused immediately" in text
         assert "1 of them was used in the last 7 days" in text
         assert "203.0.113.8" in text
+        assert 'class="button danger" type="submit">Yes, disable<' in text
         assert "<li>one</li>" in text
         assert "<li>three</li>" not in text
         assert enabled() == {"one", "two", "three"}
@@ -242,7 +243,9 @@ class TestExport:
 
     def test_takes_only_the_selected_rows(self, client: Client, alice: User, three: list[Key]):
         chosen = {"key": [three[0].public_id, three[2].public_id], "sort": "name"}
-        sent = hidden(client.get("/keys/export/", chosen))
+        dialog = client.get("/keys/export/", chosen)
+        assert f"<dt>Selected keys</dt><dd>{three[0].public_id} {three[2].public_id}</dd>" in dialog.content.decode()
+        sent = hidden(dialog)
         assert [row[2] for row in self.rows(client.post("/keys/export/", sent | {"format": "csv"}))[1:]] == [
             "one",
             "three",

@@ -312,7 +312,7 @@ def test_disabling_and_deleting_name_what_breaks_and_ask_once(client: Client, ke
     for action in ("disable", "delete"):
         page = read_page(client.get(url(action, key)))
         assert "Invoice robot" in page
-        assert "Never used." in page
+        assert "It was never used." in page
         assert 'name="password"' not in page
     assert client.post(url("disable", key)).headers["Location"] == url("detail", key)
     assert Key.objects.get().enabled is False

@@ -186,8 +186,8 @@ def test_a_rise_in_refusals_is_told(client: Client, alice: User, before: int, no
 @pytest.mark.parametrize(
     ("before", "now", "said"),
     [
-        (100, 112, "12 % more than in the 24 hours before"),
-        (100, 50, "50 % fewer than in the 24 hours before"),
+        (100, 112, "12% more than in the 24 hours before"),
+        (100, 50, "50% fewer than in the 24 hours before"),
         (7, 7, "as in the 24 hours before"),
         (0, 0, "none before either"),
     ],

@@ -466,7 +466,7 @@ def test_a_key_is_disabled_and_enabled_by_its_edit_form(client: Client, alice: U
     page = read_page(response)
     assert (response.status_code, Key.objects.get().enabled, events("key.disabled")) == (422, True, [])
     assert f"All calls with <strong>{key.name}</strong> to {key.api.name} are refused immediately" in page
-    assert "Never used." in page
+    assert "It was never used." in page
     assert 'type="password"' not in page
     content = read_page(client.post(url("edit", key), edited(key, was_enabled="True", disable="on"), follow=True))
     assert f"{key.name} saved and disabled. Calls with it are refused." in content
