@@ -26,7 +26,7 @@ from keys.decision.addresses import format_network
 from keys.filters import KeyFilter
 from keys.models import Key
 from keys.selectors.detail import MAX_CALLS_COUNTED, count_recent_calls, list_granted_modules
-from keys.selectors.flags import NOT_IN_FORCE, format_flag
+from keys.selectors.flags import NOT_IN_FORCE, format_field, format_flag
 from keys.selectors.keys import with_page_relations
 from keys.selectors.search import MAX_KEYS_FOUND, search_keys
 
@@ -173,7 +173,8 @@ class KeyAdmin(ExportAdmin):
 
     @display(description="Other settings")
     def settings(self, key: Key) -> str:
-        return "; ".join(f"{name}: {value}" for name, value in sorted(key.fields.items())) or "None"
+        fields = ((field.label, format_field(key, field)) for field in Policy.from_data(key.api.policy).fields)
+        return "; ".join(f"{label}: {value}" for label, value in fields if value) or "None"
 
     @display(description="Secret created")
     def secret_made(self, key: Key) -> str:

@@ -1,8 +1,9 @@
-"""Determine whether a key's flags have an effect: Mask Phone Number also needs the account's phone masking."""
+"""Format a key's flags and the policy's fields. Mask Phone Number also needs the account's phone masking."""
 
 from __future__ import annotations
 
 from accounts.models import Account
+from keys.apis.policy import Field
 from keys.models import Key
 
 NOT_IN_FORCE = "Yes, but has no effect"
@@ -18,3 +19,9 @@ def format_flag(key: Key, flag: str) -> str:
     if not getattr(key, flag):
         return "No"
     return NOT_IN_FORCE if needs_account_masking(flag, key.account) else "Yes"
+
+
+def format_field(key: Key, field: Field) -> str:
+    """Return the value of the policy's field; of a choice, its label."""
+    value = key.fields.get(field.slug, field.value)
+    return {choice.slug: choice.label for choice in field.choices}.get(value, value)

@@ -13,11 +13,10 @@ from core.authorization import has_permission
 from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_page
 from core.permissions import Permission
-from keys.apis.policy import Field, Policy
+from keys.apis.policy import Policy
 from keys.decision.addresses import format_network, get_width_warning
-from keys.models import Key
 from keys.selectors.detail import list_granted_modules, list_ip_lists, list_last_events
-from keys.selectors.flags import NOT_IN_FORCE, format_flag
+from keys.selectors.flags import NOT_IN_FORCE, format_field, format_flag
 from keys.selectors.rotation import get_next_rotation
 from keys.views.common import can_change_keys, get_key_or_404
 
@@ -40,7 +39,7 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "rules": rules,
         "not_in_force": NOT_IN_FORCE,
         "modules": list_granted_modules(key),
-        "own": [(field.label, _format_field(key, field), field.kind) for field in rules.fields],
+        "own": [(field.label, format_field(key, field), field.kind) for field in rules.fields],
         "flags": [(rules.get_label(flag), format_flag(key, flag)) for flag in rules.flags],
         "labels": {setting: rules.get_label(setting) for setting in LABELLED},
         "rotation": get_next_rotation(key, timezone.now()),
@@ -52,8 +51,3 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
     if has_permission(request.user, Permission.TRAIL_SEE):
         context["events"] = list_last_events(key)
     return render_page(request, "keys/detail", context)
-
-
-def _format_field(key: Key, field: Field) -> str:
-    value = key.fields.get(field.slug, field.value)
-    return {choice.slug: choice.label for choice in field.choices}.get(value, value)

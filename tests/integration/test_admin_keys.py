@@ -122,6 +122,7 @@ def test_the_page_tells_what_a_key_is_and_may_and_no_secret(client: Client, alic
         "alice@acme.example",
         "203.0.113.0/24",
         "Billing",
+        "Application website: https://shop.example; Platform: Server",
     ):
         assert expected in read_words(page)
     secret = Secret.objects.get(key=made.key)
