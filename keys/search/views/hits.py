@@ -46,7 +46,7 @@ PAGES = (
     ("Access check", "access-check"),
     ("Audit trail", "trail-list"),
     ("Digests", "digest-list"),
-    ("Find a leaked key or token", "key-find"),
+    ("Find a leaked key", "key-find"),
     ("Users", "user-list"),
     ("Invite user", "user-invite"),
     ("Settings of the account and phone masking", "settings"),
