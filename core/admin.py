@@ -34,6 +34,7 @@ from core import authorization
 from core.actor import Actor
 from core.admin_tables import BoundedList, BoundedPaginator, get_label, list_cells, list_sections
 from core.authorization import AccountNotActive
+from core.filters.strict import list_labels
 from core.page_guard import SignedIn
 from core.permissions import Permission
 
@@ -47,7 +48,7 @@ def reject_unknown_parameters(request: HttpRequest, form: Form) -> None:
     have must not be ignored."""
     known = {*form.fields, "csrfmiddlewaretoken"}
     if unknown := sorted({*request.GET, *request.POST} - known):
-        raise BadRequest(f'There is no "{unknown[0]}" here. There are: {", ".join(form.fields)}.')
+        raise BadRequest(f'There is no "{unknown[0]}" here. There are: {", ".join(list_labels(form))}.')
 
 
 Crumbs = Sequence[tuple[str, str]]

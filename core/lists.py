@@ -12,12 +12,11 @@ from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from core.filters.strict import StrictFilterForm
+from core.filters.strict import NOT_FILTERS, StrictFilterForm
 
 PAGE_SIZE = 50
 MAX_PAGE = 200  # beyond this, the search is faster
 MAX_ROWS_COUNTED = 10_000
-NOT_FILTERS = frozenset({"sort", "page", "after", "before", "start"})
 
 
 class Column(NamedTuple):
@@ -140,10 +139,10 @@ class ListFilter(django_filters.FilterSet):
 
     @classmethod
     def get_filters(cls) -> dict[str, django_filters.Filter]:
-        names = getattr(cls, "columns", {})
+        columns = getattr(cls, "columns", {})
         sort = django_filters.ChoiceFilter(
             label="Sort",
-            choices=[(sign + name, name) for name in names for sign in ("", "-")],
+            choices=[(sign + name, column.label) for name, column in columns.items() for sign in ("", "-")],
             widget=forms.HiddenInput,
             method="leave_unchanged",
         )

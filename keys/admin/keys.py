@@ -132,7 +132,9 @@ class KeyAdmin(ExportAdmin):
         """Return whether calls are refused for reasons outside the key: its account or its owner."""
         if key.account.status != Account.Status.ACTIVE:
             return f"Refused: the account is {key.account.status}. Its keys cannot be disabled until it is active."
-        return "Decided by the key's settings" if key.owner.is_active else "Refused: the owner is deactivated"
+        return (
+            "Accepted if the key's settings allow them" if key.owner.is_active else "Refused: the owner is deactivated"
+        )
 
     @display(description="Account")
     def account_link(self, key: Key) -> SafeString:

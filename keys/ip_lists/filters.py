@@ -13,7 +13,7 @@ from core.lists import Column, PagedFilter, build_choice_filter, build_word_star
 from keys.decision.addresses import parse_address
 from keys.models import IpList, IpListEntry
 
-STATES = (("enabled", "Enabled"), ("disabled", "Disabled"))
+STATUSES = (("enabled", "Enabled"), ("disabled", "Disabled"))
 
 
 class IpListFilter(PagedFilter):
@@ -49,7 +49,7 @@ class EntryFilter(PagedFilter):
     nouns = ("entry", "entries")
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
-    state = build_choice_filter("State", "Any state", STATES, "filter_state")
+    state = build_choice_filter("Status", "Any status", STATUSES, "filter_status")
 
     def search(self, entries: QuerySet[IpListEntry], name: str, text: str) -> QuerySet[IpListEntry]:
         """Match entries that contain the address; else the start of the network or of any word of the description."""
@@ -58,5 +58,5 @@ class EntryFilter(PagedFilter):
         entries = entries.annotate(as_text=Cast("network", TextField()))
         return entries.filter(Q(as_text__istartswith=text) | Q(description__iregex=build_word_start_regex(text)))
 
-    def filter_state(self, entries: QuerySet[IpListEntry], name: str, state: str) -> QuerySet[IpListEntry]:
-        return entries.filter(enabled=state == "enabled")
+    def filter_status(self, entries: QuerySet[IpListEntry], name: str, status: str) -> QuerySet[IpListEntry]:
+        return entries.filter(enabled=status == "enabled")

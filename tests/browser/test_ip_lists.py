@@ -146,7 +146,7 @@ def test_a_new_entry_is_marked_in_its_list(page: Page, live_server: Any, sign_in
     page.goto(live_server.url)
     page.get_by_role("link", name="IP lists").click()
     page.get_by_role("link", name="Offices", exact=True).click()
-    page.get_by_label("State").select_option("Enabled")
+    page.get_by_label("Status").select_option("Enabled")
     expect(page).to_have_url(re.compile("state=enabled$"))
     page.get_by_role("link", name="Add entry").click()
     panel = page.locator("#panel")

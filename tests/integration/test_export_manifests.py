@@ -158,7 +158,7 @@ LISTS = {
         "/ip-lists/{}/export/",
         {"state": "enabled"},
         "entries of the IP list Offices",
-        {"State": "Enabled"},
+        {"Status": "Enabled"},
     ),
 }
 

@@ -64,7 +64,35 @@ def test_a_good_filter_in_the_address_of_a_post_narrows_the_file(client: Client,
 
 def test_every_unknown_name_is_said(client: Client) -> None:
     page = client.get("/logs/?adress=1&wo=2").content.decode()
-    assert escape('There is no filter "adress", "wo". There are: range, from') in page
+    assert escape('There is no filter "adress", "wo". There are: Time, From, To, ') in page
+
+
+@pytest.mark.parametrize("path", ["/logs/", "/audit/", "/keys/", "/users/", "/ip-lists/"])
+def test_the_filters_there_are_have_the_labels_of_the_page(client: Client, path: str) -> None:
+    page = client.get(f"{path}?nonsense=1")
+    listed = page.content.decode().partition("There are: ")[2].partition(".</p>")[0].split(", ")
+    assert page.status_code == 400
+    assert listed
+    assert not {"Position", "Selected keys", "Sort", "Page", "Time zone", "None"} & {*listed}
+    assert all(label[0].isupper() for label in listed), listed
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("/keys/?status=gone", '"gone" is not a choice of "Status". Choose one of: Active, '),
+        ("/keys/?expires=8", '"8" is not a choice of "Expires within". Choose one of: '),
+        ("/keys/?sort=%25s", '"%s" is not a choice of "Sort". Choose one of: Created, Name, Owner, '),
+        ("/keys/?module=x", "Select an API's tab before filtering by module."),
+        ("/logs/?decision=no", '"no" is not a choice of "Decision". Choose one of: Allowed, Denied.'),
+        ("/audit/?event=user.flew", '"user.flew" is not a choice of "Event". Choose one of the list.'),
+    ],
+)
+def test_an_unknown_choice_is_named_with_its_filter_and_what_there_is(client: Client, query: str, message: str) -> None:
+    page = client.get(query)
+    assert page.status_code == 400
+    assert escape(message) in page.content.decode()
+    assert "Select a valid choice" not in page.content.decode()
 
 
 def test_a_filter_of_spaces_narrows_nothing_and_is_not_told_as_one(client: Client, alice: User) -> None:
@@ -115,5 +143,6 @@ def test_not_in_the_administration(support: Client, alice: User, offices: IpList
         answers = [support.post(f"/admin/{path}?state=disabled", good)]
         answers.append(support.post(f"/admin/{path}", good | {"q": "x"}))
         assert [answer.status_code for answer in answers] == [400, 400]
-        assert escape('There is no "state" here') in answers[0].content.decode()
+        labels = f"{'' if 'iplist' in path else 'Account, '}Format, Include the signed manifest."
+        assert escape(f'There is no "state" here. There are: {labels}') in answers[0].content.decode()
     assert not list_events(alice.account_id).filter(name__endswith=".exported").exists()
