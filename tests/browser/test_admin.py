@@ -161,3 +161,18 @@ def weigh(page: Page, url: str) -> int:
     page.goto(url)
     page.remove_listener("response", heard)
     return sum(len(answer.body()) for answer in answers if answer.ok)
+
+
+def test_a_request_id_in_the_trail_stands_in_one_line_or_on_the_events_page(
+    support: Page, live_server: Any, acme: Account
+) -> None:
+    for width, shown in ((820, False), (1200, True), (1280, True), (1440, True), (390, True)):
+        support.set_viewport_size({"width": width, "height": 860})
+        support.goto(f"{live_server.url}/admin/{EVENTS}")
+        cells = support.locator("td[data-label='Request ID'] > bdi")
+        lines = cells.evaluate_all("all => all.map(each => each.checkVisibility() ? each.getClientRects().length : 0)")
+        assert set(lines) == {int(shown)}, width
+        scroll = support.locator(".scroll").first
+        assert scroll.evaluate("each => each.scrollWidth - each.clientWidth") <= 0, width
+    support.locator("tbody .name a").first.click()
+    expect(support.get_by_text("Request ID", exact=True)).to_be_visible()
