@@ -188,7 +188,9 @@ class TestAddresses:
     ) -> None:
         key = a_billing_key(alice, "198.51.100.0/24", modules=frozenset({"customers"})).key
         url = f"/keys/{key.public_id}/shrink/?{query}"
-        assert said in client.get(url).content.decode()
+        page = client.get(url).content.decode()
+        assert said in page
+        assert ("/disable/?from=unused" in page) is ("Disable the key instead." in page)
         answer = client.post(url, {"change": "x"})
         assert answer.status_code == 409
         assert said in answer.content.decode()
