@@ -137,7 +137,9 @@ def test_a_token_is_compared_recorded_and_not_kept(acme: Acme) -> None:
         event = Event.objects.filter(name="access.checked").latest("seq")
         assert json.loads(event.body)["data"] == {"api": "ledger", "result": result}
         assert (event.account_id, event.target_id) == (acme.account.pk, acme.key.public_id)
-    assert "no well-formed credential is presented" in acme.check(key="", token=mistyped)
+    page = acme.check(key="", token=mistyped)
+    assert "no well-formed credential is presented" in page
+    assert "The secret is assumed to be correct." not in page
     for secret in (acme.token[16:], old[16:], wrong[16:]):
         assert not Event.objects.filter(body__contains=secret).exists()
         assert secret not in str(Session.objects.get(session_key=session).get_decoded())
