@@ -275,8 +275,11 @@
   window.keyward = { show, fill, load, loadLateScripts, copy, preference, $, all, on, announce, announceRefusal, announceUnreachable, addEnhancer, make };
 
   press();
-  // On a narrow screen the tabs scroll: the current one is in sight.
-  for (const tab of all(".tabs [aria-current]")) tab.parentElement.scrollLeft = tab.offsetLeft;
+  // On a narrow screen the tabs scroll: the current one is in sight, also after the width has changed.
+  const tabWidths = new ResizeObserver((changes) => changes.forEach(({ target }) => {
+    target.scrollLeft = $("[aria-current]", target)?.offsetLeft ?? 0;
+  }));
+  addEnhancer((part) => all(".tabs", part).forEach((tabs) => tabWidths.observe(tabs)));
   enhance(document);
   // What a page says when it has loaded is read aloud if it comes after that.
   setTimeout(() => all(".messages [role=status]").forEach((each) => each.replaceChildren(...each.childNodes)), 200);

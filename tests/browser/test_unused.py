@@ -42,6 +42,9 @@ def test_the_current_tab_is_in_sight_on_a_telephone(
     sign_in(narrow_page, alice.email, PASSWORD)
     narrow_page.goto(f"{live_server.url}/unused/old-secrets/")
     expect(narrow_page.get_by_role("link", name="Old secrets")).to_be_in_viewport(ratio=0.99)
+    narrow_page.set_viewport_size({"width": 1280, "height": 844})
+    narrow_page.set_viewport_size({"width": 390, "height": 844})
+    expect(narrow_page.get_by_role("link", name="Old secrets")).to_be_in_viewport(ratio=0.99)
 
 
 def test_what_nobody_uses_is_taken_away_with_one_click(
