@@ -94,6 +94,12 @@ def test_a_key_is_found_and_its_token_shown_and_hidden(key_list: Page, token: st
     modal.get_by_role("button", name="Show token").click()
     expect(page.get_by_text(token)).to_be_visible()
     assert_accessible(page)
+    before = page.viewport_size
+    assert before
+    page.set_viewport_size({"width": 390, "height": 844})
+    copy = page.get_by_role("button", name="Copy", exact=True)
+    assert copy.evaluate("button => button.scrollWidth <= button.clientWidth")
+    page.set_viewport_size(before)
     page.get_by_role("button", name="Hide token").first.click()
     expect(page.get_by_text(token)).to_be_hidden()
 
