@@ -21,7 +21,7 @@ from config.cpu_affinity import bind_to_cores, get_usable_cores
 from config.embedded import launch
 from config.embedded.launch import EmbeddedDatabaseError, get_home
 from config.embedded.server import Cluster, list_server_processes
-from tests.waiting import happens
+from tests.waiting import happens, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 # Joins, asks, says who it is, waits if told to, and leaves.
@@ -43,9 +43,10 @@ def folder() -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="kw-"))
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     yield home / "postgres"
-    left = list_server_processes(get_home(home / "postgres") / "data")
+    # The last process of a server ends a moment after its pid file is gone.
+    data = get_home(home / "postgres") / "data"
+    wait_until(lambda: not list_server_processes(data), describe=lambda: list_server_processes(data))
     shutil.rmtree(home)
-    assert left == []
 
 
 def user(folder: Path, seconds: float = 0, **more: object) -> subprocess.Popen[str]:

@@ -45,7 +45,7 @@ class TestRequire:
     def test_names_the_permission_that_is_lacking(self) -> None:
         acme = an_account()
 
-        with pytest.raises(Denied, match="create, edit, rotate") as denied:
+        with pytest.raises(Denied, match="create, change or delete keys") as denied:
             require(acting(a_user(acme, "Bob", Role.AUDITOR)), Permission.KEYS_CHANGE, account=acme)
 
         assert denied.value.permission == Permission.KEYS_CHANGE
