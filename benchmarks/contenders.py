@@ -16,7 +16,7 @@ CONNECTIONS = 64
 def get_rounds(size: Size) -> tuple[int, float]:
     """Return the number of rounds, and the seconds of each: many short ones, because the speed of a shared machine
     changes from one second to the next."""
-    return size.choose(quick=(1, 0.25), normal=(7, 1.0), full=(14, 2.0))
+    return size.choose(quick=(1, 1.0), normal=(7, 1.0), full=(14, 2.0))
 
 
 @dataclass

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
 WRK = shutil.which("wrk")
 
@@ -72,19 +70,16 @@ def load(
         file.write("\n".join(authorizations))
         script.flush()
         file.flush()
-        arguments = (
-            *(WRK, "-t1", f"-c{connections}", f"-d{ceil(seconds)}s", "-s", script.name, f"http://127.0.0.1:{port}"),
-            *("--", file.name, path),
+        ran = subprocess.run(
+            [
+                *(WRK, "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", script.name, f"http://127.0.0.1:{port}"),
+                *("--", file.name, path),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
         )
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
-            if seconds < ceil(seconds):
-                # wrk is told whole seconds only, but reports what it has when it is interrupted.
-                time.sleep(seconds)
-                running.send_signal(signal.SIGINT)
-            output, _ = running.communicate()
-        if running.returncode != 0:
-            raise subprocess.CalledProcessError(running.returncode, arguments, output)
-    return Load(**json.loads(output.strip().splitlines()[-1]))
+    return Load(**json.loads(ran.stdout.strip().splitlines()[-1]))
 
 
 async def _plain_load(
