@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from keys.models import Key
 from tests.browser.held_requests import HeldRequests
+from tests.browser.painting import press_when_painted
 from tests.factories.accounts import PASSWORD
 from tests.factories.keys import a_billing_key, a_key_of
 from tests.trail import since_the_beginning
@@ -150,7 +151,7 @@ def test_what_was_selected_before_the_script_had_come_is_counted(keys: Page, liv
 def test_the_help_does_not_open_over_another_dialog(keys: Page, key: Key, live_server: Any) -> None:
     keys.goto(f"{live_server.url}/keys/{key.public_id}/docs/")
     held = HeldRequests(keys, LATE_SCRIPTS)
-    keys.keyboard.press("?")
+    press_when_painted(keys, "?")
     held.wait(2)
     keys.keyboard.press("Control+k")
     keys.keyboard.type("robot")

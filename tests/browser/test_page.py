@@ -13,6 +13,7 @@ from accounts.models import User
 from core.permissions import Role
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import NARROW
+from tests.browser.painting import press_when_painted
 from tests.factories.accounts import PASSWORD, a_user, an_account
 from tests.factories.calls import a_call
 
@@ -96,7 +97,7 @@ def test_signing_out_is_one_press_with_and_without_javascript(
 def test_the_first_tab_stop_leads_past_the_menu(page: Page, alice: str, live_server: Any, sign_in: SignIn) -> None:
     sign_in(page, alice, PASSWORD)
     page.goto(live_server.url)
-    page.keyboard.press("Tab")
+    press_when_painted(page, "Tab")
     skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
     page.keyboard.press("Enter")
@@ -108,7 +109,7 @@ def test_the_single_key_shortcuts_can_be_switched_off(
 ) -> None:
     sign_in(page, alice, PASSWORD)
     page.goto(live_server.url)
-    page.keyboard.press("?")
+    press_when_painted(page, "?")
     help_dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(help_dialog).to_be_visible()
     assert_accessible(page)

@@ -14,6 +14,7 @@ from accounts.models import User
 from core.permissions import Role
 from keys.models import Key
 from tests.browser.held_requests import HeldRequests
+from tests.browser.painting import press_when_painted
 from tests.factories.accounts import PASSWORD, a_user, an_account
 from tests.factories.keys import a_billing_key, a_key_of, billing_for
 
@@ -264,7 +265,7 @@ def test_a_key_is_duplicated_from_its_menu(keys: Page, alice: User) -> None:
     a_billing_key(alice, "203.0.113.7", name="Old app", modules=frozenset({"cdrs"}))
     keys.reload()
     keys.get_by_role("button", name="More actions for Old app").focus()
-    keys.keyboard.press("Enter")
+    press_when_painted(keys, "Enter")
     keys.keyboard.press("Tab")
     expect(keys.get_by_role("link", name="Doc of Old app")).to_be_focused()
     keys.get_by_role("link", name="Duplicate Old app").press("Enter")

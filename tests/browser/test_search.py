@@ -14,6 +14,7 @@ from keys.models import Key
 from keys.services import CreatedKey
 from tests.browser.accessibility import assert_accessible
 from tests.browser.held_requests import HeldRequests
+from tests.browser.painting import press_when_painted
 from tests.factories.accounts import PASSWORD, a_user
 from tests.factories.keys import a_billing_key
 
@@ -36,7 +37,7 @@ def test_by_keyboard_from_anywhere_to_a_key(
     page.goto(live_server.url)
     for path in ("/logs/", f"/keys/{key.public_id}/docs/"):
         page.goto(live_server.url + path)
-        page.keyboard.press("Control+k")
+        press_when_painted(page, "Control+k")
         box = page.get_by_label("Search for")
         expect(box).to_be_focused()
         page.keyboard.type("partner")
@@ -69,7 +70,7 @@ def test_what_is_typed_at_once_is_searched(
     for path, scripts in (("/keys/", 1), (f"/keys/{key.public_id}/docs/", 2)):
         page.goto(live_server.url + path)
         held = HeldRequests(page, LATE_SCRIPTS)
-        page.keyboard.press("Control+k")
+        press_when_painted(page, "Control+k")
         held.wait(scripts)
         page.keyboard.type("north")
         expect(page.get_by_label("Search for")).to_have_value("north")
@@ -88,7 +89,7 @@ def test_a_search_opened_again_before_its_scripts_have_come(
     # A page without htmx before its first dialog.
     page.goto(f"{live_server.url}/keys/{key.public_id}/docs/")
     held = HeldRequests(page, LATE_SCRIPTS)
-    page.keyboard.press("Control+k")
+    press_when_painted(page, "Control+k")
     held.wait(2)
     page.keyboard.press("Escape")
     expect(page.locator("#modal")).to_be_hidden()

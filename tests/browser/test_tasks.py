@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import User
 from keys.models import Address, Key
+from tests.browser.painting import press_when_painted
 from tests.factories.accounts import PASSWORD
 from tests.factories.calls import a_call
 from tests.factories.keys import a_billing_key, api_for
@@ -191,7 +192,7 @@ def test_find_whose_token_it_is(hand: Hand, live_server: Any, alice: User, takes
     made = a_billing_key(alice, name="Partner")
     page = hand.page
     page.goto(f"{live_server.url}/audit/")
-    page.keyboard.press("Control+k")
+    press_when_painted(page, "Control+k")
     box = page.get_by_label("Search for")
     hand.fill(box, f"Authorization: Token {made.token}")
     box.press("Enter")
