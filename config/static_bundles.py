@@ -1,10 +1,11 @@
-"""The stylesheets and the scripts that every page loads, each as one file: together they compress to two thirds, and
-are three requests instead of fourteen."""
+"""The stylesheets and the scripts that every page loads, each as one file without comments: together they compress to
+half, and are three requests instead of fourteen."""
 
 from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,11 @@ BUNDLES = {
     "css/base.css": ("page", "menu", "cards", "controls", "fields", "filters", "tables"),
     "css/panels.css": ("data", "dialogs"),
     "js/base.js": ("app", "secrets", "shortcuts", "times", "pointer", "tokens"),
+}
+# Of a script only comments that have lines of their own, which no string has.
+COMMENTS = {
+    ".css": re.compile(r"/\*.*?\*/\n*", re.DOTALL),
+    ".js": re.compile(r"^ *//.*\n", re.MULTILINE),
 }
 
 
@@ -55,9 +61,14 @@ class BundleFinder(BaseFinder):
     def _write(self, path: str) -> Path:
         source = places.FILES / "static" / path
         parts = [source.with_stem(name) for name in BUNDLES[path]]
-        content = "\n".join(part.read_text() for part in parts)
+        content = "\n".join(remove_comments(part) for part in parts)
         file = Path(self._folder, path)
         if not file.exists() or file.read_text() != content:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content)
         return file
+
+
+def remove_comments(part: Path) -> str:
+    """Return the text of a stylesheet or a script without its comments."""
+    return COMMENTS[part.suffix].sub("", part.read_text())
