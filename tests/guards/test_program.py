@@ -17,8 +17,8 @@ PACKAGES = ("config", "gateway", "keys", "accounts", "audit", "core")
 # core/program.py decides; the message about a missing Django is a checkout's alone.
 ALLOWED = {("core/program.py", "manage.py"), ("config/command_line.py", "Django is not installed for this Python.")}
 # What `keyward init` writes for operators; what builds the wheel and the image is none of it.
-BUILD = {"wheel.py", "Dockerfile", "Dockerfile.dockerignore"}
-FILES = [path for path in (ROOT / "deploy").rglob("*") if path.is_file() and path.name not in BUILD]
+BUILD = {"wheel.py", "__pycache__", "Dockerfile", "Dockerfile.dockerignore"}
+FILES = [path for path in (ROOT / "deploy").rglob("*") if path.is_file() and not {path.name, path.parent.name} & BUILD]
 
 # What is done in a checkout.
 OF_A_CHECKOUT = {"production", "auditors", "architecture"}
