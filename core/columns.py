@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
@@ -131,11 +130,5 @@ def build_list_context(
 
 def get_list_choice(user: User, columns: ListColumns) -> ListChoice:
     """Return what the user chose for the list."""
-    with connection.cursor() as cursor:
-        # Plain SQL, because every list asks this and composing it takes Django longer than PostgreSQL takes to run it.
-        cursor.execute(
-            "SELECT columns, page_size FROM accounts_listsettings WHERE user_id = %s AND list_name = %s",
-            [user.pk, columns.name],
-        )
-        found = cursor.fetchone()
+    found = user.list_settings.filter(list_name=columns.name).values_list("columns", "page_size").first()
     return ListChoice(*found) if found else ListChoice()
