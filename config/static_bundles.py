@@ -23,7 +23,7 @@ BUNDLES = {
     "css/panels.css": ("data", "dialogs"),
     "js/base.js": ("app", "secrets", "shortcuts", "times", "pointer", "tokens"),
 }
-# Of a script only comments that have lines of their own, which no string has.
+# In a script only whole lines: what follows code may be inside a string.
 COMMENTS = {
     ".css": re.compile(r"/\*.*?\*/\n*", re.DOTALL),
     ".js": re.compile(r"^ *//.*\n", re.MULTILINE),
