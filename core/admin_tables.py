@@ -12,7 +12,10 @@ from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from core.templatetags.ui import moment, status
@@ -31,6 +34,11 @@ LABELS = {
 # What Django's filter of a boolean field calls its choices.
 CHOICES = {"Yes": "Active", "No": "Inactive"}
 EMPTY = "–"
+
+
+def format_link(page: str, text: object, *args: object, **query: str) -> SafeString:
+    """Return a link to the page of the administration, with its arguments and query."""
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{page}", args=args, query=query), text)
 
 
 def count_rows(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> int:

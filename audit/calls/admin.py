@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
-from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
@@ -27,6 +26,7 @@ from audit.models import Call
 from audit.paging import Page
 from core.accounts import get_account_model
 from core.admin import SupportAdmin
+from core.admin_tables import format_link
 from core.phone_masking import Mask
 from core.request_id import get_creation_time
 from core.templatetags.ui import moment, status
@@ -119,9 +119,9 @@ class CallAdmin(LogAdmin):
         yield "Number of calls", row.folded
         names = get_log_names(None)
         named: dict[str, Any] = {
-            "account": row.account_id and link("accounts_account_change", row.account, row.account_id),
+            "account": row.account_id and format_link("accounts_account_change", row.account, row.account_id),
             "api": format_name(names.apis, row.api),
-            "key_id": row.key_id and link("keys_key_changelist", row.key_id, q=row.key_id),
+            "key_id": row.key_id and format_link("keys_key_changelist", row.key_id, q=row.key_id),
             "module": format_name(names.modules, row.module),
             "decision": status(row.decision),
         }
@@ -139,11 +139,6 @@ class CallAdmin(LogAdmin):
 
 def add_second_line(text: str, below: str) -> str:
     return format_html('{} <span class="muted under">{}</span>', text, below) if below else text
-
-
-def link(page: str, text: str, *args: object, **query: str) -> SafeString:
-    """Return a link to a page of the administration."""
-    return format_html('<a href="{}">{}</a>', reverse(f"admin:{page}", args=args, query=query), text)
 
 
 def format_name(names: Mapping[str, str], slug: str) -> str:

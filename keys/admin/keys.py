@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib.admin import display
 from django.db.models import QuerySet
@@ -17,6 +17,7 @@ from accounts.admin.exports import ExportAdmin
 from accounts.models import Account
 from core.actor import Actor
 from core.admin import Button
+from core.admin_tables import format_link
 from core.permissions import Permission
 from core.templatetags.ui import moment, status
 from keys import exports, services
@@ -138,15 +139,15 @@ class KeyAdmin(ExportAdmin):
 
     @display(description="Account")
     def account_link(self, key: Key) -> SafeString:
-        return _render_link("accounts_account", key.account_id, str(key.account))
+        return format_link("accounts_account_change", str(key.account), key.account_id)
 
     @display(description="Owner")
     def owner_link(self, key: Key) -> SafeString:
-        return _render_link("accounts_user", key.owner_id, f"{key.owner.nickname} ({key.owner.email})")
+        return format_link("accounts_user_change", f"{key.owner.nickname} ({key.owner.email})", key.owner_id)
 
     @display(description="API")
     def api_link(self, key: Key) -> SafeString:
-        return _render_link("keys_api", key.api_id, str(key.api))
+        return format_link("keys_api_change", str(key.api), key.api_id)
 
     @display(description="Modules")
     def may_call(self, key: Key) -> str:
@@ -160,7 +161,7 @@ class KeyAdmin(ExportAdmin):
 
     @display(description="IP lists")
     def lists(self, key: Key) -> SafeString | str:
-        lists = ((_render_link("keys_iplist", found.pk, found.name),) for found in key.ip_lists.all())
+        lists = ((format_link("keys_iplist_change", found.name, found.pk),) for found in key.ip_lists.all())
         return format_html_join(", ", "{}", lists) or "None"
 
     @display(description="Flags")
@@ -202,7 +203,3 @@ class KeyAdmin(ExportAdmin):
 
 def _format_flag(label: str, state: str) -> str:
     return f"{label} (no effect: the account's phone masking is off)" if state == NOT_IN_FORCE else label
-
-
-def _render_link(route: str, pk: Any, text: str) -> SafeString:
-    return format_html('<a href="{}">{}</a>', reverse(f"admin:{route}_change", args=[pk]), text)

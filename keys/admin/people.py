@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.forms import Form
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from accounts import services
@@ -26,7 +26,7 @@ from accounts.signin.second_factors import get_second_factors
 from core import permissions
 from core.actor import Actor
 from core.admin import Button, SupportAdmin
-from core.admin_tables import format_row_count
+from core.admin_tables import format_link, format_row_count
 from core.permissions import Permission
 from keys.admin.enable_apis import EnableApis
 from keys.models import Key
@@ -223,8 +223,7 @@ class UserAdmin(ExportAdmin):
     def account_link(self, row: User) -> str:
         if row.account is None:
             return "None"
-        url = reverse("admin:accounts_account_change", args=[row.account.pk])
-        return format_html('<a href="{}">{}</a>', url, f"{row.account.name} ({row.account.slug})")
+        return format_link("accounts_account_change", f"{row.account.name} ({row.account.slug})", row.account.pk)
 
     @display(description="Roles")
     def roles_in_words(self, row: User) -> str:

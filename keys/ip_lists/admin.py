@@ -19,6 +19,7 @@ from accounts.admin.exports import FormatForm, render_form_page
 from accounts.models import Account
 from audit.exports.list_dialog import build_download
 from core.admin import SupportAdmin, reject_unknown_parameters
+from core.admin_tables import format_link
 from core.page_guard import SignedIn
 from core.permissions import Permission
 from keys.ip_lists import services
@@ -180,8 +181,8 @@ class IpListAdmin(SupportAdmin):
 
     @display(description="Account")
     def account_link(self, row: IpList) -> SafeString:
-        url = reverse("admin:accounts_account_change", args=[row.account_id])
-        return format_html('<a href="{}">{}</a> ({})', url, row.account, row.account.status)
+        account = format_link("accounts_account_change", row.account, row.account_id)
+        return format_html("{} ({})", account, row.account.status)
 
     @display(description="Entries")
     def entry_count(self, row: Any) -> int:
