@@ -235,6 +235,24 @@ def test_long_names_do_not_make_the_list_of_keys_scroll(
     assert scrolls == {}
 
 
+def test_the_actions_of_who_may_only_read_fit_too(
+    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]
+) -> None:
+    """They are buttons, where an Administrator has a menu."""
+    a_key_of("lms-call-logic", alice, recordings=True)
+    a_billing_key(alice, "203.0.113.7", name="Payment import")
+    rita = a_user(alice.account, "Rita", Role.ACCOUNT_READER)
+    sign_in(page, rita.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/")
+    expect(page.get_by_role("link", name="Call Download API doc")).to_be_visible()
+    scrolls = {}
+    for width in (769, 820, 860, 900, 1023, 1024, 1180, 1280, 1366, 1440):
+        page.set_viewport_size({"width": width, "height": 860})
+        if found := page.evaluate(TOO_WIDE):
+            scrolls[width] = found
+    assert scrolls == {}
+
+
 def test_headings_stay_in_sight(page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]) -> None:
     alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
     for number in range(30):
