@@ -63,7 +63,7 @@ class Event(models.Model):
         verbose_name_plural = "audit events"
 
     def __str__(self) -> str:
-        return f"event {self.seq}: {self.name}"
+        return f"event {self.seq}"
 
     @property
     def position(self) -> str:

@@ -88,7 +88,7 @@ class EventAdmin(LogAdmin):
         if row.target_kind:
             yield "Object", f"{row.target} ({row.target_kind} {row.target_id})"
         yield "Request ID", row.request_id or "–"
-        yield from sentences.list_facts(row)
+        yield from ((label, value or "–") for label, value in sentences.list_facts(row))
         for change in sentences.list_changes(row):
             yield change.label, format_html("{} → {}", change.old, change.new)
 

@@ -154,7 +154,7 @@ class Deactivate(Button):
 
 
 class EndSessions(Button):
-    name, label = "end-sessions", "End sessions"
+    name, label, dangerous = "end-sessions", "End sessions", True
 
     def is_available(self, row: User, by: Actor) -> bool:
         return row.is_active

@@ -155,7 +155,15 @@ def test_events_of_all_accounts_and_of_none_are_shown(client: Client, support: U
     page = get_page(client, EVENTS, account="acme")
     assert "other@support.example" not in page
     event = Event.objects.get(name="user.signed_out", account_id=acme.pk)
-    assert "alice@acme.example" in get_page(client, f"{EVENTS}{event.seq}/change/")
+    page = get_page(client, f"{EVENTS}{event.seq}/change/")
+    assert "alice@acme.example" in page
+    assert f"<h1>Event {event.seq}</h1>" in page
+
+
+def test_an_event_without_filters_has_a_dash_for_them(client: Client, support: User) -> None:
+    get_page(client, EVENTS)
+    read = Event.objects.filter(name="log.read").latest("seq")
+    assert "<dt>Filters</dt><dd><bdi>–</bdi></dd>" in get_page(client, f"{EVENTS}{read.seq}/change/")
 
 
 def test_reading_an_account_is_told_in_its_trail_once(client: Client, support: User, acme: Account) -> None:
