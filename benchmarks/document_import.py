@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.bare_page import BARE, add_bare_page
 from benchmarks.documents import make_document
 from benchmarks.figures import format_table
 from benchmarks.installation import build_signed_in_client, installation
@@ -94,24 +95,13 @@ def _import(file: Path) -> float:
 
 
 def _pages(rounds: int) -> list[tuple[str, ...]]:
-    from django.conf import settings
-    from django.http import HttpResponse
-    from django.urls import path
-
     from accounts.models import Account, User
     from benchmarks.installation import make_keys
-    from config import urls
     from config.static_build import collect_static
-    from core.page_guard import public
     from keys.docs.page import ROUTES_PER_PAGE
     from keys.models import Api, Enablement, Key
 
-    @public("a page that says nothing")
-    def bare(request: Any) -> HttpResponse:
-        return HttpResponse(str(request.session.get("_auth_user_id")))
-
-    urls.urlpatterns.append(path("bare/", bare))
-    settings.ALLOWED_HOSTS = ["testserver"]
+    add_bare_page()
     collect_static()
     make_keys(1)
     api = Api.objects.get(slug="json")
@@ -122,7 +112,7 @@ def _pages(rounds: int) -> list[tuple[str, ...]]:
     key = Key.objects.get().public_id
     module = api.modules.order_by("-position")[0]
     last = f"?module={module.slug}" + ("&page=2" if module.routes.count() > ROUTES_PER_PAGE else "")
-    pages = ("/bare/", f"/keys/{key}/docs/", f"/keys/{key}/docs/{last}", "/apis/json/", f"/apis/json/{last}")
+    pages = (BARE, f"/keys/{key}/docs/", f"/keys/{key}/docs/{last}", "/apis/json/", f"/apis/json/{last}")
     taken: dict[str, list[float]] = {page: [] for page in pages}
     for _ in range(rounds + 1):
         for page, times in taken.items():
@@ -131,7 +121,7 @@ def _pages(rounds: int) -> list[tuple[str, ...]]:
             times.append((time.perf_counter() - began) * 1000)
             if response.status_code != 200:
                 raise SystemExit(f"{page}: {response.status_code}")
-    floor = median(taken["/bare/"][1:])
+    floor = median(taken[BARE][1:])
     return [
         (page.replace(key, "KEY"), f"{times[0]:.0f}", f"{median(times[1:]):.1f}", f"{median(times[1:]) / floor:.1f}")
         for page, times in taken.items()

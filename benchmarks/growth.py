@@ -10,6 +10,7 @@ from functools import partial
 from statistics import median
 from typing import Any
 
+from benchmarks.bare_page import BARE, add_bare_page
 from benchmarks.contenders import Contender, build_nginx_headers, get_rounds, run_in_turn
 from benchmarks.figures import format_table
 from benchmarks.installation import build_signed_in_client, copy_database, copy_keys, installation, make_keys
@@ -71,21 +72,10 @@ def run(size: Size) -> list[Ratio]:
 
 def _sign_in() -> tuple[Any, int]:
     """Return a client signed in as the account's Administrator, and the account's primary key."""
-    from django.conf import settings
-    from django.http import HttpResponse
-    from django.urls import path
-
     from accounts.models import User
-    from config import urls
     from config.static_build import collect_static
-    from core.page_guard import public
 
-    @public("a page that only looks up the user")
-    def bare(request: Any) -> HttpResponse:
-        return HttpResponse(str(request.session.get("_auth_user_id")))
-
-    urls.urlpatterns.append(path("bare/", bare))
-    settings.ALLOWED_HOSTS = ["testserver"]
+    add_bare_page()
     collect_static()
     user = User.objects.get()
     User.objects.filter(pk=user.pk).update(roles=["administrator"])
@@ -99,10 +89,10 @@ def _measure_pages(client: Any, rounds: int) -> dict[str, list[float]]:
     # What this process made to fill the database is no part of a page's cost.
     gc.collect()
     gc.freeze()
-    for page in ("/bare/", *PAGES):
+    for page in (BARE, *PAGES):
         client.get(page)
     for _ in range(rounds):
-        floor = _time(partial(client.get, "/bare/"))
+        floor = _time(partial(client.get, BARE))
         for page, times in taken.items():
             times.append(_time(partial(client.get, page)) / floor)
     return taken

@@ -1,5 +1,5 @@
-"""Each page of the portal, and what forms ask before a change is saved, beside a Django view that only looks up the
-user: server time, medians. --full replays changes over 1,000,000 calls of 10,000 keys."""
+"""Each page of the portal, and what forms ask before a change is saved, beside a bare Django page with a session
+(benchmarks/bare_page.py): server time, medians. --full replays changes over 1,000,000 calls of 10,000 keys."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 from statistics import median
 from typing import Any, NamedTuple
 
+from benchmarks.bare_page import BARE, LEAN, add_bare_page
 from benchmarks.figures import format_table
 from benchmarks.installation import build_signed_in_client, installation
 from benchmarks.logs import make_calls, sum_calls
@@ -37,26 +38,15 @@ def run(size: Size) -> list[Ratio]:
     rounds, calls = size.choose(quick=(2, 2_000), normal=(20, 200_000), full=(60, 200_000))
     keys, used = size.choose(quick=(300, 3_000), normal=(500, 50_000), full=(10_000, 1_000_000))
     with installation():
-        from django.conf import settings
-        from django.http import HttpResponse
-        from django.urls import path
-
-        from config import urls
         from config.static_build import collect_static
-        from core.page_guard import public
 
-        @public("a page that says nothing")
-        def bare(request: Any) -> HttpResponse:
-            return HttpResponse(str(request.session.get("_auth_user_id")))
-
-        urls.urlpatterns.append(path("bare/", bare))
-        settings.ALLOWED_HOSTS = ["testserver"]
+        add_bare_page()
         collect_static()
         user, key = _account(calls)
         client = build_signed_in_client(user)
-        unsummed = _measure(client, {"/bare/": "/bare/", UNSUMMED: "/logs/chart/"}, rounds)
+        unsummed = _measure(client, {BARE: BARE, UNSUMMED: "/logs/chart/"}, rounds)
         sum_calls()
-        times = _measure(client, {page: page.format(key=key) for page in ("/bare/", *PAGES)}, rounds)
+        times = _measure(client, {page: page.format(key=key) for page in (BARE, LEAN, *PAGES)}, rounds)
         replays = _measure_replays(client, user.account, keys, used, rounds)
     ratios = _divide(times) + _divide(unsummed)[1:]
     times[UNSUMMED] = unsummed[UNSUMMED]
@@ -93,7 +83,7 @@ def _measure(client: Any, pages: dict[str, str], rounds: int) -> dict[str, list[
 
 def _divide(times: dict[str, list[float]]) -> list[Ratio]:
     """Return the pages' ratios to the bare view of their round."""
-    floors = times["/bare/"]
+    floors = times[BARE]
     return [
         Ratio(f"pages {page}", [taken / floor for taken, floor in zip(each, floors, strict=True)])
         for page, each in times.items()
@@ -162,7 +152,7 @@ def _time_forms(client: Any, forms: dict[str, tuple[str, Any]], rounds: int) -> 
         for name, taken in times.items():
             began, processor = time.perf_counter(), time.process_time()
             if name not in forms:
-                response = client.get("/bare/" if name == "bare" else name)
+                response = client.get(BARE if name == "bare" else name)
             else:
                 response = client.post(*forms[name], headers={"HX-Request": "true"})
             taken.append((time.perf_counter() - began, time.process_time() - processor))

@@ -1,4 +1,5 @@
-"""Limits of sessions: the session cookie, idle and total lifetime, and the mandatory second factor."""
+"""Limits of sessions: the session cookie, idle and total lifetime, what is stored of their use, and the mandatory
+second factor."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from django.shortcuts import redirect
 from accounts.signin.current_session import LAST_SEEN_AT, STARTED_AT, start
 from accounts.signin.second_factors import is_enrolment_required
 from accounts.signin.session_store import SessionStore
+from config.middleware import IdentifiedRequest
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -24,6 +26,10 @@ BACKGROUND_HEADER = "X-Background"
 
 # Seconds between two updates of the time of last use.
 LAST_USE_INTERVAL_SECONDS = 60
+
+# What the session's row of UserSession says, and how much of a User-Agent it has room for.
+STORED_USE = "use"
+MAX_AGENT_LENGTH = UserSession._meta.get_field("user_agent").max_length
 
 
 class DigestedSessions(SessionMiddleware):
@@ -58,6 +64,24 @@ class SessionLimits:
                 session.flush()
             elif now - seen >= LAST_USE_INTERVAL_SECONDS and BACKGROUND_HEADER not in request.headers:
                 session[LAST_SEEN_AT] = now
+        return self.get_response(request)
+
+
+class SessionUse:
+    """Store when, from which address and with which browser a session was last used: of the same client once in
+    LAST_USE_INTERVAL_SECONDS, of another at once. allauth's middleware, in whose place this is, writes with every
+    request, and waits for that commit."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: IdentifiedRequest) -> HttpResponse:
+        if request.user.is_authenticated:
+            session, agent = request.session, request.headers.get("User-Agent", "")
+            use = [session.get(LAST_SEEN_AT), request.client_address, agent[:MAX_AGENT_LENGTH]]
+            if session.get(STORED_USE) != use:
+                UserSession.objects.create_from_request(request)
+                session[STORED_USE] = use
         return self.get_response(request)
 
 

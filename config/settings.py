@@ -151,7 +151,7 @@ MIDDLEWARE = [
     # Outside allauth's, which redirects too: htmx does not see redirects.
     "config.middleware.HtmxRedirect",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "config.sessions.SessionUse",
     "config.token_guard.TokenGuard",
     "config.middleware.RequestActor",
     "config.middleware.MethodPages",
@@ -247,7 +247,6 @@ MFA_ADAPTER = "accounts.signin.sealed_factors.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 # The previous and the next code are valid too, for clock skew and slow typing.
 MFA_TOTP_TOLERANCE = 1
-USERSESSIONS_TRACK_ACTIVITY = True
 PASSWORD_RESET_TIMEOUT = 3600
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.signin.reset_tokens.ResetTokenGenerator"  # noqa: S105 - a class
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -20,6 +21,7 @@ from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db
 NEW = "another password entirely"
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
@@ -120,31 +122,90 @@ class TestSessions:
         assert is_in(theirs)
 
 
-class TestTheEndOfASession:
-    def age(self, client: Client, **seconds: int) -> None:
+def age(client: Client, **seconds: int) -> None:
+    session = client.session
+    for name, by in seconds.items():
+        session[name] = int(time.time()) - by
+    session.save()
+
+
+class TestTheUseOfASession:
+    @pytest.fixture
+    def client(self, alice: User) -> Client:
+        client = signed_in(alice)
+        is_in(client)
+        UserSession.objects.update(last_seen_at=LONG_AGO)
+        return client
+
+    def wait(self, client: Client) -> None:
+        """Let the time pass after which use is stored again."""
         session = client.session
-        for name, by in seconds.items():
-            session[name] = int(time.time()) - by
+        session["seen"] -= 61
+        session["use"][0] -= 61
         session.save()
 
+    def read(self) -> tuple[str, str, bool]:
+        row = UserSession.objects.get()
+        return row.ip, row.user_agent, row.last_seen_at != LONG_AGO
+
+    def test_is_stored_once_a_minute(self, client: Client, django_assert_max_num_queries: Callable) -> None:
+        with django_assert_max_num_queries(3) as queries:
+            client.get("/nowhere/")
+        assert not [query for query in queries if not query["sql"].startswith("SELECT")]
+        assert self.read() == ("127.0.0.1", FIREFOX, False)
+
+        self.wait(client)
+        is_in(client)
+
+        assert self.read() == ("127.0.0.1", FIREFOX, True)
+
+    @pytest.mark.parametrize(
+        ("sent", "ip", "agent"),
+        [({"User-Agent": "curl/8.5.0"}, "127.0.0.1", "curl/8.5.0"), ({}, "198.51.100.7", FIREFOX)],
+    )
+    def test_by_another_client_is_stored_at_once(
+        self, client: Client, sent: dict[str, str], ip: str, agent: str
+    ) -> None:
+        client.get("/profile/", headers=sent, REMOTE_ADDR=ip)
+
+        assert self.read() == (ip, agent, True)
+
+    def test_is_not_what_a_page_asks_for_by_itself(self, client: Client) -> None:
+        self.wait(client)
+
+        client.get("/profile/", headers={"X-Background": "1"})
+
+        assert self.read() == ("127.0.0.1", FIREFOX, False)
+
+    def test_is_told_by_the_session_that_continues_after_a_change(self, client: Client) -> None:
+        client.post("/profile/password/", {"password": PASSWORD, "new_password": NEW})
+
+        self.wait(client)
+        is_in(client)
+
+        assert UserSession.objects.get().session_key == client.session.session_key
+        assert self.read() == ("127.0.0.1", FIREFOX, True)
+
+
+class TestTheEndOfASession:
     def test_comes_after_thirty_idle_minutes(self, alice: User) -> None:
         client = signed_in(alice)
-        self.age(client, seen=settings.SESSION_IDLE_SECONDS - 5)
+        age(client, seen=settings.SESSION_IDLE_SECONDS - 5)
         assert is_in(client)
-        self.age(client, seen=settings.SESSION_IDLE_SECONDS + 1)
+        age(client, seen=settings.SESSION_IDLE_SECONDS + 1)
         assert not is_in(client)
         assert not Session.objects.exists()
 
     def test_comes_after_twelve_hours_however_much_it_is_used(self, alice: User) -> None:
         client = signed_in(alice)
-        self.age(client, began=settings.SESSION_COOKIE_AGE - 5)
+        age(client, began=settings.SESSION_COOKIE_AGE - 5)
         assert is_in(client)
-        self.age(client, began=settings.SESSION_COOKIE_AGE + 1)
+        age(client, began=settings.SESSION_COOKIE_AGE + 1)
         assert not is_in(client)
 
     def test_is_put_off_by_use(self, alice: User) -> None:
         client = signed_in(alice)
-        self.age(client, seen=100)
+        age(client, seen=100)
         is_in(client)
 
         assert time.time() - client.session["seen"] < 5
@@ -154,7 +215,7 @@ class TestTheEndOfASession:
 
     def test_a_form_sent_afterwards_leads_to_sign_in_and_keeps_nothing(self, alice: User) -> None:
         client = signed_in(alice)
-        self.age(client, seen=3600)
+        age(client, seen=3600)
 
         response = client.post("/profile/password/", {"password": PASSWORD, "new_password": NEW})
 
