@@ -7,6 +7,7 @@ MAINTENANCE_DATABASE_URL), they use a database test_<name> on that server instea
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -90,6 +91,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in deselected]
     config.hook.pytest_deselected(items=deselected)
     items.sort(key=lambda item: ("playwright" in getattr(item, "fixturenames", ()), not LONG & set(item.path.parts)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Keep the thousands of collected tests out of every later garbage collection: an eighth of the tests' time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,8 @@ from benchmarks.results import Ratio, format_comparison, save
 from benchmarks.sizes import Size
 
 ROOT = Path(__file__).resolve().parents[2]
+# Each is made of the parts of another that runs in every `./test`.
+OF_THE_SAME_PARTS = {"verify-workers", "verify-latency", "verify-keys", "verify-changes", "support-pages", "growth"}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,14 @@ def test_attacks_refuse_nobody_else_and_leave_little_behind(template, figure):
     figure(f"{len(rows)} attacks, no call and no page refused; the slowest p99 beside quiet: {lines[-1]}")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "attacks"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.full] if name in OF_THE_SAME_PARTS else [])
+        for name in NAMES
+        if name != "attacks"
+    ],
+)
 def test_a_benchmark_ends_with_its_ratio(name, template):
     lines = run_quickly(name, template)
     ratio = rf"{name}: \d+\.\d\d?( s)? \(must [\d.]+, aim [\d.]+\)"
