@@ -50,8 +50,10 @@ STATE_BADGES: dict[str, tuple[str, str]] = {
 
 @register.filter
 def wrong_fields(form: BaseForm) -> list[BoundField]:
-    """Return the visible fields that have errors."""
-    return [field for field in form.visible_fields() if field.errors]
+    """Return the visible fields that have errors, in the order of the page: the confirmation comes last."""
+    return sorted(
+        (field for field in form.visible_fields() if field.errors), key=lambda field: field.name == "password"
+    )
 
 
 @register.filter
@@ -61,8 +63,12 @@ def field_anchor(field: BoundField) -> str:
 
 
 def format_age(value: datetime, now: datetime) -> str:
-    """Return how long ago or ahead `value` is: "2 minutes", "5 months"; empty if less than a minute."""
+    """Return how long ago or ahead `value` is: "2 minutes", "5 months"; empty if less than a minute. What is ahead is
+    rounded: the 7 days that were chosen a moment ago are not 6."""
     seconds = abs((now - value).total_seconds())
+    if value > now:
+        step = next((size for size, _ in RELATIVE_UNITS if seconds >= size), 1)
+        seconds = int(seconds / step + 0.5) * step
     for size, name in RELATIVE_UNITS:
         if count := int(seconds // size):
             return f"{count} {name}{'s' if count > 1 else ''}"
@@ -174,8 +180,10 @@ def breakable(value: object) -> SafeString:
 
 @register.filter
 def is_needed(field: BoundField) -> bool:
-    """Return whether the form asks for the field: it is required, or needed while it is shown (keys.forms.fields)."""
-    return field.field.required or getattr(field.field, "needed", False)
+    """Return whether the form asks for the field: it is required, or needed while it is shown (keys.forms.fields), or
+    the confirmation of a change that turned out to need one."""
+    is_asked_for = field.name == "password" and bool(field.errors)
+    return field.field.required or getattr(field.field, "needed", False) or is_asked_for
 
 
 @register.inclusion_tag("components/chips.html", takes_context=True)

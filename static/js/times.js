@@ -9,7 +9,11 @@
   const pad = (number, width = 2) => String(number).padStart(width, "0");
   const isLocal = () => root.dataset.clock === "local";
   const age = (date) => {
-    const seconds = Math.abs(Date.now() - date) / 1000;
+    let seconds = Math.abs(Date.now() - date) / 1000;
+    if (date > Date.now()) {
+      const [step] = STEPS.find(([size]) => seconds >= size) || [1];
+      seconds = Math.floor(seconds / step + 0.5) * step;
+    }
     for (const [size, name] of STEPS) {
       const count = Math.floor(seconds / size);
       if (count) return `${count} ${name}${count > 1 ? "s" : ""}`;

@@ -31,11 +31,29 @@ def render(text: str, **context: object) -> str:
         (timedelta(days=364), "12 months ago"),
         (timedelta(days=365), "1 year ago"),
         (timedelta(seconds=-1), "in a moment"),
+        (timedelta(seconds=-59), "in a moment"),
         (timedelta(days=-90), "in 3 months"),
+        (timedelta(days=-7, seconds=5), "in 7 days"),
+        (timedelta(hours=-1, seconds=5), "in 1 hour"),
+        (timedelta(hours=-1, minutes=-29), "in 1 hour"),
+        (timedelta(hours=-24, minutes=1), "in 1 day"),
     ],
 )
-def test_a_relative_time_counts_whole_steps(ago: timedelta, words: str) -> None:
+def test_a_relative_time_counts_whole_steps_and_rounds_those_ahead(ago: timedelta, words: str) -> None:
     assert ui.format_relative(NOW - ago, NOW) == words
+
+
+class Confirmed(forms.Form):
+    password = forms.CharField(required=False)
+    owner = forms.CharField()
+
+
+def test_the_confirmation_is_the_last_of_the_fields_at_fault_and_not_optional_then() -> None:
+    form = Confirmed({})
+    assert not ui.is_needed(form["password"])
+    form.add_error("password", "Confirm with your password.")
+    assert [field.name for field in ui.wrong_fields(form)] == ["owner", "password"]
+    assert ui.is_needed(form["password"])
 
 
 def test_a_relative_time_has_the_absolute_one_in_its_tooltip() -> None:
