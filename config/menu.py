@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from core import authorization
+from core.columns import find_list
 from core.permissions import Permission
 from core.replica import is_replica_unavailable
 
@@ -45,12 +46,19 @@ PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
 START_PAGES = ("overview", "admin:index")
 
 
+def _get_place(request: HttpRequest) -> str:
+    """Return the path of the page, or of the list whose columns or saved filters it is about."""
+    match = request.resolver_match
+    columns = find_list(match.kwargs.get("name", "")) if match and match.route.startswith("lists/") else None
+    return reverse(columns.page) if columns else request.path
+
+
 def build_menu(request: HttpRequest) -> dict[str, Any]:
     """Return the context: `menu`, for the request's user, and whether the replica of the logs is down."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"menu": []}
-    entries = []
+    path, entries = _get_place(request), []
     for label, name, icon, permissions in PAGES:
         if not any(authorization.has_permission(user, permission) for permission in permissions):
             continue
@@ -58,6 +66,6 @@ def build_menu(request: HttpRequest) -> dict[str, Any]:
             url = reverse(name)
         except NoReverseMatch:
             continue
-        here = request.path == url if name in START_PAGES else request.path.startswith(url)
+        here = path == url if name in START_PAGES else path.startswith(url)
         entries.append(MenuEntry(label, url, icon, here))
     return {"menu": entries, "replica_away": is_replica_unavailable()}

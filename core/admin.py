@@ -13,14 +13,7 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import (
-    ERROR_FLAG,
-    IGNORED_PARAMS,
-    PAGE_VAR,
-    SEARCH_VAR,
-    ChangeList,
-    ChangeListSearchForm,
-)
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.core.exceptions import BadRequest
 from django.db.models import Model
 from django.forms import Form
@@ -37,10 +30,6 @@ from core.authorization import AccountNotActive
 from core.filters.strict import list_labels
 from core.page_guard import SignedIn
 from core.permissions import Permission
-
-# What Django's lists know besides filters, search and page, such as an order, and these lists do not have: it would
-# have no index.
-UNUSED_PARAMS = {*IGNORED_PARAMS} - {SEARCH_VAR}
 
 
 def reject_unknown_parameters(request: HttpRequest, form: Form) -> None:
@@ -146,8 +135,16 @@ class SupportAdmin(ModelAdmin):
         a message above it."""
         if repeated := sorted(name for name, values in request.GET.lists() if len(values) > 1):
             raise BadRequest(f'The filter "{repeated[0]}" appears more than once.')
-        if unused := sorted(UNUSED_PARAMS & {*request.GET}):
-            raise BadRequest(f'There is no "{unused[0]}" here.')
+        # Nor an order, which Django's lists have: it would have no index.
+        known = {PAGE_VAR, ERROR_FLAG} | ({SEARCH_VAR} if self.search_fields else set())
+        unknown = sorted(name for name in request.GET if name not in known and not self.lookup_allowed(name, ""))
+        if unknown:
+            labels = [
+                *(["Search"] if self.search_fields else []),
+                *(get_label(self, name) for name in self.list_filter),
+            ]
+            there = f" There are: {', '.join(labels)}." if labels else ""
+            raise BadRequest(f'There is no "{unknown[0]}" here.{there}')
         if not (page := request.GET.get(PAGE_VAR, "1")).isdecimal():
             raise BadRequest(f'"{page}" is not a page.')
         search = ChangeListSearchForm(request.GET)

@@ -19,11 +19,11 @@ def list_labels(form: forms.Form) -> list[str]:
     return [str(field.label) for field in form.visible_fields() if field.name not in NOT_FILTERS]
 
 
-def format_unknown_choice(label: str, value: object, choices: Any) -> str:
-    """Return a sentence that names the field, the value and, if they are few, the choices."""
+def format_unknown_choice(value: object, choices: Any) -> str:
+    """Return a sentence that names the value and, if they are few, the choices. It follows the field's label."""
     words = list(dict.fromkeys(word for key, word in flatten_choices(choices).items() if key))
     named = f"one of: {', '.join(words)}" if 0 < len(words) <= MAX_CHOICES_NAMED else "one of the list"
-    return f'"{value}" is not a choice of "{label}". Choose {named}.'
+    return f'"{value}" is not a choice. Choose {named}.'
 
 
 class StrictFilterForm(forms.Form):
@@ -40,7 +40,7 @@ class StrictFilterForm(forms.Form):
         chosen = self.fields.get(field or "")
         default = forms.ChoiceField.default_error_messages["invalid_choice"]
         if isinstance(chosen, forms.ChoiceField) and getattr(error, "message", "") == default:
-            error = format_unknown_choice(str(chosen.label), error.params["value"], chosen.choices)
+            error = format_unknown_choice(error.params["value"], chosen.choices)
         super().add_error(field, error)
 
     def clean(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.test import RequestFactory
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, resolve, reverse
 
 from accounts.models import User
 from config import menu
@@ -76,4 +76,18 @@ def test_the_entry_of_the_page_and_of_pages_beneath_it_is_current() -> None:
 def test_the_current_entry_of_the_administration(path: str, label: str) -> None:
     request = RequestFactory().get(path)
     request.user = someone(Role.SUPPORT, account=None)
+    assert [entry.label for entry in menu.build_menu(request)["menu"] if entry.current] == [label]
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("/lists/log/columns/", "API logs"),
+        ("/lists/ip-lists/columns/", "IP lists"),
+        ("/lists/keys/filters/new/", "API keys"),
+    ],
+)
+def test_the_entry_of_a_list_is_current_where_its_columns_and_filters_are_changed(path: str, label: str) -> None:
+    request = RequestFactory().get(path)
+    request.user, request.resolver_match = someone(Role.ADMINISTRATOR), resolve(path)
     assert [entry.label for entry in menu.build_menu(request)["menu"] if entry.current] == [label]
