@@ -46,8 +46,7 @@ def format_working_keys(**narrowed: Any) -> str:
 def describe_replay(replay: Replay) -> Iterator[str]:
     """Yield what a change would have done to the calls of the last 30 days, a line each."""
     if replay:
-        first, *others = list_sentences(replay)
-        yield " ".join([f"In the last 30 days: {first[0].lower()}{first[1:]}", *others])
+        yield f"Effect on the last 30 days: {' '.join(list_sentences(replay))}"
 
 
 class Activate(Button):

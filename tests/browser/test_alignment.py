@@ -13,6 +13,7 @@ from accounts.models import User
 from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD
 from tests.factories.calls import a_call
+from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key, api_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,3 +111,63 @@ def test_the_figures_of_the_overview_stand_on_one_grid(
     assert [len(row) for row in rows] == [4, 4, 5]
     assert len({round(figure["x"]) for row in rows for figure in row}) == columns
     assert len({round(figure["width"]) for row in rows for figure in row}) == 1
+
+
+@pytest.mark.parametrize("width", [820, 1280])
+def test_a_message_is_above_the_headings_of_a_list_in_whose_middle_it_leads(
+    page: Page, alice: User, live_server: Any, sign_in: SignIn, width: int
+) -> None:
+    for number in range(30):
+        a_billing_key(alice, "203.0.113.7", name=f"Robot {number}")
+    page.set_viewport_size({"width": width, "height": 700})
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/")
+    page.get_by_role("link", name="Disable Robot 3", exact=True).click()
+    page.get_by_role("button", name="Yes, disable").click()
+    message = page.locator(".messages .note")
+    expect(message).to_contain_text("Robot 3 is disabled")
+    page.get_by_role("link", name="Robot 3", exact=True).scroll_into_view_if_needed()
+    assert message.evaluate("""each => {
+        const { left, top, width, height } = each.getBoundingClientRect();
+        const seen = [0.2, 0.5, 0.8].map(part => document.elementFromPoint(left + width / 2, top + part * height));
+        return scrollY > 0 && seen.every(one => each.contains(one));
+    }""")
+
+
+@pytest.mark.parametrize("width", [820, 1280])
+def test_the_actions_on_selected_rows_stand_on_one_line_with_their_count(
+    page: Page, alice: User, live_server: Any, sign_in: SignIn, width: int
+) -> None:
+    office = an_ip_list(alice, "203.0.113.7", used_by=a_billing_key(alice).key)
+    page.set_viewport_size({"width": width, "height": 900})
+    sign_in(page, alice.email, PASSWORD)
+    for path in ("keys/", "ip-lists/", f"ip-lists/{office.pk}/"):
+        page.goto(f"{live_server.url}/{path}")
+        page.get_by_label("Select all on this page").check()
+        line = boxes(page.locator(":is(#chosen, .bulk-actions) > :is([data-selected], .button)"))
+        assert len({round(each["y"] + each["height"] / 2) for each in line}) == 1, path
+
+
+def test_what_became_of_a_form_is_as_wide_as_the_form(
+    plain_page: Page, alice: User, live_server: Any, sign_in: SignIn
+) -> None:
+    page = plain_page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/users/invite/")
+    [form] = boxes(page.locator("main form"))
+    page.get_by_label("E-mail").fill("ivy@acme.example")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Invite", exact=True).click()
+    expect(page.get_by_text("Invitation sent to ivy@acme.example")).to_be_visible()
+    assert {each["width"] for each in boxes(page.locator("main :is(.note, .form-foot)"))} == {form["width"]}
+
+
+@pytest.mark.parametrize("path", ["search/", "settings/"])
+def test_a_button_for_who_has_no_script_is_as_wide_as_its_word(
+    plain_page: Page, alice: User, live_server: Any, sign_in: SignIn, path: str
+) -> None:
+    sign_in(plain_page, alice.email, PASSWORD)
+    plain_page.goto(f"{live_server.url}/{path}")
+    [button] = boxes(plain_page.locator("main .button.no-js-only"))
+    assert button["width"] < 120

@@ -277,7 +277,7 @@ def test_support_sees_what_suspending_an_account_refuses(client: Client, key: Ke
     with_totp(sam)
     client.force_login(sam)
     page = client.get(f"/admin/accounts/account/{key.account_id}/suspend/").content.decode()
-    assert "In the last 30 days: would have refused 5 of 5 calls, from 3 addresses, on 2 modules." in page
+    assert "Effect on the last 30 days: Would have refused 5 of 5 calls, from 3 addresses, on 2 modules." in page
 
 
 def test_calls_that_are_summed_and_calls_that_are_not_count_alike(client: Client, key: Key) -> None:
