@@ -60,12 +60,19 @@ def require(by: Actor, permission: Permission, *, account: Account | None) -> No
         raise Denied(permission)
 
 
+def check_active(account: models.Account) -> None:
+    """Raise AccountNotActive unless the account is active, by the loaded row. Services call `require_active`
+    instead."""
+    if account.status != account.Status.ACTIVE:
+        raise AccountNotActive(account.status)
+
+
 def require_active(account: Account) -> models.Account:
     """Return the account's current row, locked FOR SHARE. Raise AccountNotActive unless it is active."""
     row = _lock_for_share(get_account_model(), account.pk)
-    status = row.status if row is not None else "deleted"
-    if row is None or status != row.Status.ACTIVE:
-        raise AccountNotActive(status)
+    if row is None:
+        raise AccountNotActive("deleted")
+    check_active(row)
     return row
 
 

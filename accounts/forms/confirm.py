@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from django import forms
+from django.utils.functional import lazy
 
 from accounts.confirmation import ConfirmationRefused, Locked, WrongPassword, confirm
 from accounts.models import User
@@ -31,19 +33,29 @@ class ConfirmForm(forms.Form):
 
     action = target = ""
     about: Target
-    has_passkey = False
+    _user: User | None = None
     password_only = False
 
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
         """Set what the form confirms; call it before validation. `target` is what services bind the confirmation to;
         `about` is the object that the trail names when the confirmation fails."""
-        self.action, self.target, self.about = action, target, about
-        has = get_second_factors(user)
-        self.has_passkey = FactorType.WEBAUTHN in has
-        if FactorType.TOTP in has:
-            self.fields["password"].label = "Your password or authenticator code"
+        self.action, self.target, self.about, self._user = action, target, about, user
+        self.fields["password"].label = lazy(self._get_password_label, str)()
         if self.data.get(self.add_prefix("passkey")):
             self.fields["password"].required = False
+
+    @cached_property
+    def has_passkey(self) -> bool:
+        return FactorType.WEBAUTHN in self._second_factors
+
+    @cached_property
+    def _second_factors(self) -> frozenset[str]:
+        # Asked when the form is rendered: of most that are sent, only the answer is.
+        return get_second_factors(self._user) if self._user else frozenset()
+
+    def _get_password_label(self) -> str:
+        has_totp = FactorType.TOTP in self._second_factors
+        return "Your password or authenticator code" if has_totp else "Your password"
 
     @property
     def has_confirmation(self) -> bool:

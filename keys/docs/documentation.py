@@ -49,7 +49,7 @@ class Documentation:
 
 def get_documentation(api: Api) -> Documentation:
     """Return the documentation of the API's present version."""
-    return _load_version(api.pk, get_row_version(api))
+    return load_documentation(api.pk, get_row_version(api))
 
 
 def get_row_version(api: Api) -> str:
@@ -64,7 +64,8 @@ def get_row_version(api: Api) -> str:
 
 
 @lru_cache(maxsize=MAX_CACHED_APIS)
-def _load_version(api_id: int, version: str) -> Documentation:
+def load_documentation(api_id: int, version: str) -> Documentation:
+    """Return the documentation as get_documentation does; `version` is what get_row_version says of the API."""
     return describe_document(Api.objects.values_list("document", flat=True).get(pk=api_id))
 
 

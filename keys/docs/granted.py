@@ -20,11 +20,12 @@ def get_key_modules(key: Key) -> tuple[ModuleSpec, ...]:
 def get_api_modules(api: Api) -> tuple[ModuleSpec, ...]:
     """Return all modules of the API. There may be thousands of routes, so they are cached for each version of the API,
     which every change of its modules saves anew."""
-    return _load_version(api.pk, get_row_version(api))
+    return load_api_modules(api.pk, get_row_version(api))
 
 
 @lru_cache(maxsize=MAX_CACHED_APIS)
-def _load_version(api_id: int, version: str) -> tuple[ModuleSpec, ...]:
+def load_api_modules(api_id: int, version: str) -> tuple[ModuleSpec, ...]:
+    """Return the modules as get_api_modules does; `version` is what get_row_version says of the API."""
     routes: dict[int, list[RouteSpec]] = {}
     columns = ("module_id", "method", "template", "conditions", "adds_leads", "recording")
     for module, *route in Route.objects.filter(module__api=api_id).order_by("pk").values_list(*columns):

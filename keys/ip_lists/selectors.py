@@ -5,13 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from django.db.models import IntegerField, QuerySet, Value
+from django.db.models import BooleanField, IntegerField, QuerySet, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower
 
 from accounts.models import Account
 from audit.trail.selectors import list_events
 from keys.models import IpList
+
+ENTRIES = "keys_iplistentry e WHERE e.ip_list_id = keys_iplist.id"
+LIVE_USES = (
+    "keys_keyiplist u JOIN keys_key k ON k.id = u.key_id WHERE u.ip_list_id = keys_iplist.id AND deleted_at IS NULL"
+)
 
 
 class Counts(TypedDict):
@@ -20,23 +25,32 @@ class Counts(TypedDict):
     key_count: int
 
 
+class Use(TypedDict):
+    entry_count: int
+    is_used: bool
+
+
 def with_counts(lists: QuerySet[IpList]) -> QuerySet[CountedList]:
     """Annotate `entry_count` and `live_count` (enabled entries), and `key_count` (live keys that use the list)."""
-    entries = "keys_iplistentry e WHERE e.ip_list_id = keys_iplist.id"
-    uses = (
-        "keys_keyiplist u JOIN keys_key k ON k.id = u.key_id WHERE u.ip_list_id = keys_iplist.id AND deleted_at IS NULL"
-    )
     return lists.annotate(
-        entry_count=_count_rows(entries),
-        live_count=_count_rows(f"{entries} AND e.enabled"),
-        key_count=_count_rows(uses),
+        entry_count=_count_rows(ENTRIES),
+        live_count=_count_rows(f"{ENTRIES} AND e.enabled"),
+        key_count=_count_rows(LIVE_USES),
     )
+
+
+def with_use(lists: QuerySet[IpList]) -> QuerySet[UsedList]:
+    """Annotate `entry_count`, and `is_used`: whether a live key uses the list. Counting the keys takes longer the more
+    there are."""
+    is_used = RawSQL(f"EXISTS (SELECT FROM {LIVE_USES})", (), BooleanField())  # noqa: S611 - constant texts
+    return lists.annotate(entry_count=_count_rows(ENTRIES), is_used=is_used)
 
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
     CountedList = WithAnnotations[IpList, Counts]
+    UsedList = WithAnnotations[IpList, Use]
 
 
 def _count_rows(rows: str) -> RawSQL:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.forms.confirm import ConfirmForm
 from accounts.services import build_account_target
 from core.actor import Actor, ConfirmationRequired
-from core.authorization import require_active
+from core.authorization import check_active
 from core.back_links import PARAMETER, SELECTION_ANCHOR, format_row_id, get_list_query, get_return_url
 from core.page_guard import SignedIn, needs
 from core.pages import (
@@ -83,7 +83,7 @@ def key_change_some(request: SignedIn) -> HttpResponse:
 
 def _apply(request: SignedIn, action: BulkAction) -> HttpResponse:
     """Ask about the selected keys, or with `all` about every key that matches the filters; POST changes them."""
-    require_active(own_account(request))
+    check_active(own_account(request))
     selection = get_selection(request, action.only, action.form.base_fields, action.limit)
     if not selection.filter.is_valid():
         return render_page(request, "keys/list", {"filter": selection.filter}, 400)

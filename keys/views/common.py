@@ -15,15 +15,15 @@ from accounts.forms.confirm import ConfirmForm
 from accounts.models import Account, User
 from accounts.selectors import list_users
 from core.actor import Actor
-from core.authorization import has_permission, require_active
+from core.authorization import check_active, has_permission
 from core.back_links import format_row_id, get_return_url
 from core.page_guard import SignedIn
 from core.pages import own_account
 from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.docs.abilities import get_abilities
-from keys.docs.documentation import get_documentation
-from keys.docs.granted import get_api_modules
+from keys.docs.documentation import get_row_version, load_documentation
+from keys.docs.granted import load_api_modules
 from keys.forms.options import KeyFormOptions
 from keys.models import Api, Key
 from keys.selectors.keys import with_page_relations, with_settings_relations
@@ -43,7 +43,7 @@ def get_key_or_404(request: SignedIn, public_id: str) -> Key:
 def get_changeable_key_or_404(request: SignedIn, public_id: str) -> Key:
     """Return the key as get_key_or_404 does. Raise AccountNotActive unless the account is active."""
     key = get_key_or_404(request, public_id)
-    require_active(own_account(request))
+    check_active(own_account(request))
     return key
 
 
@@ -51,7 +51,7 @@ def get_key_to_edit_or_404(request: SignedIn, public_id: str) -> Key:
     """Return the key as get_changeable_key_or_404 does, without its status and its last use, which forms with all
     settings do not show."""
     key = _get_or_404(with_settings_relations(get_visible_keys(request.user)), public_id)
-    require_active(own_account(request))
+    check_active(own_account(request))
     return key
 
 
@@ -73,13 +73,14 @@ def raise_404_if_deleted() -> Iterator[None]:
 
 def build_form_options(request: SignedIn, api: Api, rules: Policy) -> KeyFormOptions:
     """Return the choices of a form about a key of this API."""
-    account, modules = own_account(request), get_api_modules(api)
+    account, version = own_account(request), get_row_version(api)
+    modules = load_api_modules(api.pk, version)
     return KeyFormOptions(
         account=account,
         api=api,
         rules=rules,
         modules=modules,
-        abilities=get_abilities(get_documentation(api), modules),
+        abilities=get_abilities(load_documentation(api.pk, version), modules),
         ip_lists=list(get_visible_ip_lists(request.user).order_by(Lower("name"), "pk")),
         owners=list(list_active_users(account)) if rules.name_kind == "owner" else (),
     )

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import Account
 from audit.trail.events import Target
-from core.authorization import require_active
+from core.authorization import check_active
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog
 from core.permissions import Permission
@@ -26,7 +26,7 @@ from keys.visibility import get_enabled_apis
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_new(request: SignedIn) -> HttpResponse:
     account = own_account(request)
-    require_active(account)
+    check_active(account)
     like = get_key_or_404(request, request.GET["like"]) if "like" in request.GET else None
     apis, slug = list(get_enabled_apis(request.user)), like.api.slug if like else request.GET.get("api", "")
     selected = [api for api in apis if api.slug == slug or (not slug and len(apis) == 1)]

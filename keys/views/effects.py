@@ -29,7 +29,7 @@ CURABLE = {"ip_not_allowed", "module_not_granted"}
 @dataclass(frozen=True, slots=True)
 class EffectRow:
     """Calls with a key from one address on one route that change alike. `heading` says why they would be, or were,
-    refused; `url` leads to the rows of `log`, by default the account's own page of it."""
+    refused; `url` leads to the rows of `log`, a page of the log."""
 
     key_id: str
     key_name: str
@@ -45,7 +45,7 @@ class EffectRow:
     def url(self) -> str:
         filters = {"range": "30d", "key_id": self.key_id, "address": self.address}
         filters |= {"module": self.module} if self.module else {}
-        return f"{self.log or reverse('log-list')}?{urlencode(filters)}"
+        return f"{self.log}?{urlencode(filters)}"
 
 
 class EffectRows(NamedTuple):
@@ -195,13 +195,14 @@ def _count(number: int, singular: str, plural: str) -> str:
 def build_rows(
     calls: Iterable[ReplayedCalls], names: Mapping[str, str], *, admitted: bool, log: str = ""
 ) -> EffectRows:
-    """Return the calls with a key from one address on one route together, the most first."""
+    """Return the calls with a key from one address on one route together, the most first. Rows link to `log`, by
+    default the account's own page."""
     groups: dict[tuple[str, str, str, str], list[UsedCalls]] = {}
     for each in calls:
         reason = each.before.reason if admitted else each.after.reason
         kind = (each.used.address, each.route.text if each.route else "", each.module, reason)
         groups.setdefault(kind, []).append(each.used)
-    total = 0
+    total, log = 0, log or reverse("log-list")
     top_rows: list[tuple[int, float, str, tuple[str, str, str, str]]] = []
     for kind, several in groups.items():
         numbers = _sum_by_key(several)

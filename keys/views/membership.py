@@ -17,7 +17,7 @@ from accounts.views.common import (
     redirect_to_user,
 )
 from core.actor import ConfirmationRequired
-from core.authorization import require_active
+from core.authorization import check_active
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog, render_page
 from core.permissions import Permission
@@ -84,7 +84,7 @@ def user_roles(request: SignedIn, pk: int) -> HttpResponse:
 @_methods
 def user_hand_over(request: SignedIn, pk: int) -> HttpResponse:
     user = get_changeable_user_or_404(request, pk)
-    require_active(own_account(request))
+    check_active(own_account(request))
     form = HandOverForm(get_form_data(request), candidates=list_active_users(own_account(request)).exclude(pk=user.pk))
     form.set_action(request.user, "keys.hand_over", str(user.pk), build_user_target(user))
     by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None

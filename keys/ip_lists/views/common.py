@@ -12,12 +12,12 @@ from django.http import Http404, QueryDict
 from accounts.forms.users import ServiceErrorForm
 from accounts.models import Account
 from core.actor import Actor, ConfirmationRequired
-from core.authorization import require_active
+from core.authorization import check_active
 from core.page_guard import SignedIn
 from core.pages import own_account
 from keys.ip_lists.forms import OptionalConfirmForm
 from keys.ip_lists.importing import ImportPreview
-from keys.ip_lists.selectors import with_counts
+from keys.ip_lists.selectors import with_counts, with_use
 from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry
 from keys.selectors.replay import replay_ip_list
@@ -26,7 +26,7 @@ from keys.views.effects import ChangeEffect
 from keys.visibility import get_visible_ip_lists
 
 if TYPE_CHECKING:
-    from keys.ip_lists.selectors import CountedList
+    from keys.ip_lists.selectors import CountedList, UsedList
 
 CONFIRMATION_NEEDED = "Keys use this list and this change allows more addresses, so confirm with your password."
 
@@ -42,7 +42,17 @@ def get_ip_list_or_404(request: SignedIn, pk: int) -> CountedList:
 def get_ip_list_to_change_or_404(request: SignedIn, pk: int) -> CountedList:
     """Return the list as get_ip_list_or_404 does. Raise AccountNotActive unless the account is active."""
     ip_list = get_ip_list_or_404(request, pk)
-    require_active(ip_list.account)
+    check_active(ip_list.account)
+    return ip_list
+
+
+def get_list_of_entry_or_404(request: SignedIn, pk: int) -> UsedList:
+    """Return the list that an entry is added to or changed in. Raise Http404 for lists of other accounts, and
+    AccountNotActive unless the account is active."""
+    ip_list = with_use(get_visible_ip_lists(request.user)).filter(pk=pk).first()
+    if ip_list is None:
+        raise Http404("IP list not found.")
+    check_active(own_account(request))
     return ip_list
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from core.actor import Actor
-from core.authorization import require_active
+from core.authorization import check_active
 from core.back_links import PARAMETER, SELECTION_ANCHOR, format_row_id, get_list_query, get_return_url
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog
@@ -34,7 +34,7 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @_methods
 def ip_list_new(request: SignedIn) -> HttpResponse:
     account = own_account(request)
-    require_active(account)
+    check_active(account)
     if "mine" in request.POST:
         typed = request.POST.dict()
         typed["addresses"] = f"{typed.get('addresses', '')}\n{request.client_address or ''}".strip()
@@ -113,7 +113,7 @@ def ip_list_delete(request: SignedIn, pk: int) -> HttpResponse:
 @_methods
 def ip_list_delete_some(request: SignedIn) -> HttpResponse:
     """Delete the lists selected by `?list=1&list=2`."""
-    require_active(own_account(request))
+    check_active(own_account(request))
     return _delete_lists(
         request,
         list(get_visible_ip_lists(request.user).filter(pk__in=get_selected_ids(request, "list")).order_by("name")),

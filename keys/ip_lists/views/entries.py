@@ -25,14 +25,20 @@ from keys.ip_lists.entries import MAX_ENTRIES, Entry
 from keys.ip_lists.filters import EntryFilter
 from keys.ip_lists.forms import EditEntryForm, EntryForm, OptionalConfirmForm
 from keys.ip_lists.services import WIDEN
-from keys.ip_lists.views.common import get_ip_list_to_change_or_404, get_selected_ids, needs_confirmation, run_service
+from keys.ip_lists.views.common import (
+    get_ip_list_to_change_or_404,
+    get_list_of_entry_or_404,
+    get_selected_ids,
+    needs_confirmation,
+    run_service,
+)
 from keys.models import IpList, IpListEntry
 from keys.selectors.replay import replay_ip_list
 from keys.views.common import get_origin_call
 from keys.views.effects import ChangeEffect, build_selection_token
 
 if TYPE_CHECKING:
-    from keys.ip_lists.selectors import CountedList
+    from keys.ip_lists.selectors import UsedList
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 MAX_ENTRIES_SHOWN = 20
@@ -42,13 +48,13 @@ MAX_ENTRIES_SHOWN = 20
 @_methods
 def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
     """Add an entry. `?network=` fills it in, and `?call=` leads back to the call that it is added for."""
-    ip_list = get_ip_list_to_change_or_404(request, pk)
+    ip_list = get_list_of_entry_or_404(request, pk)
     title = f"Add entry to {ip_list.name}"
     if "mine" in request.POST:
         typed = {"network": request.client_address or "", "enabled": "enabled" in request.POST}
         form = EntryForm(initial=request.POST.dict() | typed, others=ip_list.entries.all())
         form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
-        context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
+        context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.is_used)}
         return render_dialog(request, "keys/ip_lists/entry_new", title, context)
     form = EntryForm(
         get_form_data(request), initial={"network": request.GET.get("network", "")}, others=ip_list.entries.all()
@@ -56,7 +62,7 @@ def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
     form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
     if "check" in request.POST:
         effect = _find_effect(request, ip_list, form)
-        context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
+        context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.is_used)}
         return _render_check(request, "keys/ip_lists/entry_new", title, context, effect)
     if form.is_valid() and run_service(
         request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=[form.entry], by=by)
@@ -67,14 +73,14 @@ def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
         row = ip_list.entries.filter(network=form.entry.network).first()
         place = f"#{format_row_id('entry', row.pk)}" if row else ""
         return redirect(reverse("ip-list-detail", args=[pk]) + place)
-    context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
+    context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.is_used)}
     return render_dialog(request, "keys/ip_lists/entry_new", title, context, get_form_status(request))
 
 
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
-    ip_list = get_ip_list_to_change_or_404(request, pk)
+    ip_list = get_list_of_entry_or_404(request, pk)
     row = ip_list.entries.filter(pk=entry).first()
     if row is None:
         raise Http404("Entry not found.")
@@ -123,7 +129,7 @@ def _get_return_url(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
 
 
 def _find_effect(
-    request: SignedIn, ip_list: CountedList, form: EntryForm, row: IpListEntry | None = None
+    request: SignedIn, ip_list: UsedList, form: EntryForm, row: IpListEntry | None = None
 ) -> ChangeEffect | None:
     """Replay the entry of the form, in place of `row`, over the calls of all keys that use the list; None if it is not
     valid, whatever is asked for besides."""
