@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from statistics import median
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from benchmarks.bare_page import BARE, LEAN, add_bare_page
 from benchmarks.figures import format_table
@@ -154,7 +155,10 @@ def _time_forms(client: Any, forms: dict[str, tuple[str, Any]], rounds: int) -> 
             if name not in forms:
                 response = client.get(BARE if name == "bare" else name)
             else:
-                response = client.post(*forms[name], headers={"HX-Request": "true"})
+                url, data = forms[name]
+                # As htmx sends it.
+                form = urlencode(data), "application/x-www-form-urlencoded"
+                response = client.post(url, *form, headers={"HX-Request": "true"})
             taken.append((time.perf_counter() - began, time.process_time() - processor))
             if response.status_code != 200 or (name in forms and b"Would have refused" not in response.content):
                 raise SystemExit(f"{name}: {response.status_code} {response.content[:500]!r}")
