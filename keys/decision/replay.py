@@ -252,14 +252,17 @@ def _sort(calls: Iterable[ReplayedCalls]) -> list[ReplayedCalls]:
 def _find_locked_out(refused: Iterable[ReplayedCalls], stays: Iterable[UsedCalls], now: float) -> list[LastCall]:
     """Return the newest refused call of each key that was last used from an address that no call is allowed from any
     more, within a day; the newest first."""
-    last: dict[str, LastCall] = {}
+    newest: dict[str, float] = {}
+    address_of: dict[str, str] = {}
     for each in refused:
         for key_id, last_seen in zip(each.used.key_ids, each.used.last_seen, strict=True):
-            if last_seen > now - DAY_SECONDS and ((known := last.get(key_id)) is None or last_seen > known.last_seen):
-                last[key_id] = LastCall(last_seen, key_id, each.used.address)
-    for used in stays if last else ():
+            if last_seen > newest.get(key_id, now - DAY_SECONDS):
+                newest[key_id], address_of[key_id] = last_seen, each.used.address
+    for used in stays:
+        # Mostly nothing is left to compare after a few.
+        if newest.keys().isdisjoint(used.key_ids):
+            continue
         for key_id, last_seen in zip(used.key_ids, used.last_seen, strict=True):
-            call = last.get(key_id)
-            if call is not None and (last_seen >= call.last_seen or used.address == call.address):
-                del last[key_id]
-    return sorted(last.values(), reverse=True)
+            if key_id in newest and (last_seen >= newest[key_id] or used.address == address_of[key_id]):
+                del newest[key_id]
+    return sorted((LastCall(at, key_id, address_of[key_id]) for key_id, at in newest.items()), reverse=True)

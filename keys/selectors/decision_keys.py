@@ -6,7 +6,7 @@ A test compares them with what the gateway itself loads.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, cached_property
 from ipaddress import ip_network
@@ -18,6 +18,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from accounts.models import Account
+from audit.trail.selectors import list_api_changes
 from core.bounded_cache import BoundedCache
 from keys import models
 from keys.decision.addresses import Rule, build_rules
@@ -119,6 +120,7 @@ class LoadedKeys:
     apis: Mapping[int, LoadedApi]
     list_rules: dict[int, tuple[Rule, ...]]
     left_out: int = 0
+    _api_changes: dict[datetime, dict[int, set[str]]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def keys(self) -> dict[str, Key]:
@@ -129,6 +131,17 @@ class LoadedKeys:
     def names(self) -> dict[str, str]:
         """The names of the keys by API ID."""
         return {each.public_id: each.name for kind in self.kinds for each in kind.labels}
+
+    def get_api_changes(self, since: datetime) -> dict[int, set[str]]:
+        """Return what was changed of each API since then, as its events name it, by API. Kept with the
+        keys: what matters to a decision changes only with the epoch."""
+        if since not in self._api_changes:
+            numbers = {api.api.slug: pk for pk, api in self.apis.items()}
+            changes: dict[int, set[str]] = {pk: set() for pk in self.apis}
+            for slug, words in list_api_changes(numbers, since):
+                changes[numbers[slug]].update(words)
+            self._api_changes[since] = changes
+        return self._api_changes[since]
 
 
 _loaded_for_replay: BoundedCache[LoadedKeys] = BoundedCache(8)

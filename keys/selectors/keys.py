@@ -71,14 +71,13 @@ def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 def with_page_relations(keys: QuerySet[Key]) -> QuerySet[Key]:
     """Load all that a key's page shows, in a number of queries that does not depend on the number of keys."""
-    return with_use(with_status(with_settings_relations(keys)))
+    related = with_settings_relations(keys).select_related("account").prefetch_related("api__modules")
+    return with_use(with_status(related))
 
 
 def with_settings_relations(keys: QuerySet[Key]) -> QuerySet[Key]:
     """Load all that a key's settings consist of, in a number of queries that does not depend on the number of keys."""
-    related = keys.select_related("api", "owner", "account").prefetch_related(
-        "addresses", "ip_lists", "modules", "api__modules"
-    )
+    related = keys.select_related("api", "owner").prefetch_related("addresses", "ip_lists", "modules")
     # A document may be megabytes, and the join would repeat it in every row.
     return related.defer("api__document")
 

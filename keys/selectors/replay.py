@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 from django.db.models import QuerySet
 
-from audit.trail.selectors import list_api_changes
 from audit.usage.roll_up import WHOAMI
 from audit.usage.selectors import KeyUsage, SecretUsage, read_usage
 from keys import models
@@ -118,7 +117,7 @@ def replay_retirement(key: models.Key, usage: SecretUsage) -> Replay:
     """Return the effect of ending the key's old secret now on the calls made since it was changed."""
     loaded = _load_keys(models.Key.objects.filter(pk=key.pk))
     keys = loaded.keys
-    changes = {key.api_id: _list_changes(loaded.apis[key.api_id].api.slug, usage.since)}
+    changes = loaded.get_api_changes(usage.since)
     old, current = (
         [used for _, used in _build_calls(KeyUsage(groups, usage.since), keys, changes)]
         for groups in (usage.old, usage.current)
@@ -175,7 +174,7 @@ def _replay(
         before |= dict.fromkeys(public_ids, kind.key)
         after |= dict.fromkeys(public_ids, change(kind))
     usage = read_usage(before)
-    changes = {pk: _list_changes(api.api.slug, usage.since) for pk, api in loaded.apis.items()}
+    changes = loaded.get_api_changes(usage.since)
     if undecided := _find_undecided(loaded, before, changed, usage, changes):
         usage = read_usage(before, by_path=undecided)
     calls = _build_calls(usage, before, changes)
@@ -208,11 +207,6 @@ def _find_undecided(
             slashed = api.slashed ^ changed[pk].slashed
             undecided |= find_undecided(used[pk], known, changed[pk].routes, slashed)
     return undecided
-
-
-def _list_changes(api: str, since: datetime) -> set[str]:
-    """Return what was changed of the API since then, as its events name it."""
-    return {word for _, changes in list_api_changes([api], since) for word in changes}
 
 
 def _build_calls(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from django.db import connection
@@ -21,6 +22,7 @@ from audit.usage.unused import Use, build_network_conditions, list_allowed_uses,
 from keys.decision.addresses import Network, format_network
 from keys.decision.containment import expand_contained
 from keys.models import Address, Api, IpListEntry, Key, KeyIpList, Secret
+from keys.selectors.keys import get_modules_by_api
 
 # Keys whose grants are compared at a time, all of an account.
 CHUNK = 200
@@ -114,7 +116,7 @@ def count_unused(account: Account, since: datetime) -> dict[str, int]:
     keys = Key.objects.filter(account=account, deleted_at=None)
     modules = list_keys_with_unused_modules(keys, since)
     addresses = list_keys_with_unused_addresses(keys, since)
-    by_module = (find_unused_modules(chunk, since) for chunk in _load(modules, "api__modules"))
+    by_module = (find_unused_modules(chunk, since) for chunk in _load(modules))
     by_address = (find_unused_addresses(chunk, since) for chunk in _load(addresses, "addresses", "ip_lists"))
     return {
         "keys": list_unused_keys(keys, since).count(),
@@ -127,15 +129,15 @@ def count_unused(account: Account, since: datetime) -> dict[str, int]:
 
 def find_unused_modules(keys: Sequence[Key], since: datetime) -> list[KeyGrants]:
     """Return the modules that each of the keys does not use, without those that the key keeps through another one."""
+    by_api = get_modules_by_api({key.api_id for key in keys})
     last = _find_last_uses(keys, since, "module")
-    recent = _find_recent_grants(keys, since, "modules")
+    recent = _find_recent_grants(keys, since, "modules", {key.public_id: by_api[key.api_id].names for key in keys})
     new = _find_new_modules(keys, since)
     granted_modules = _find_granted(keys)
     found = []
     for key in keys:
-        of_api = {module.slug: module for module in key.api.modules.all()}
-        granted = set(of_api) if key.all_modules else granted_modules[key.pk]
-        contained: dict[object, Collection[object]] = {slug: module.contained for slug, module in of_api.items()}
+        names, contained = by_api[key.api_id].names, by_api[key.api_id].contained
+        granted = set(names) if key.all_modules else granted_modules[key.pk]
         times: dict[str, datetime] = {}
         for use, at in last[key.public_id]:
             for slug in granted:
@@ -144,8 +146,9 @@ def find_unused_modules(keys: Sequence[Key], since: datetime) -> list[KeyGrants]
         unused = {slug for slug in granted if slug not in times or times[slug] < since}
         unused -= recent[key.public_id] | new[key.api.slug]
         still_granted = granted - unused
-        unused -= expand_contained(still_granted, contained)
-        grants = [UnusedGrant(slug, of_api[slug].name, times.get(slug)) for slug in of_api if slug in unused]
+        kept = expand_contained(still_granted, contained)
+        unused -= kept
+        grants = [UnusedGrant(slug, name, times.get(slug)) for slug, name in names.items() if slug in unused]
         if grants:
             found.append(KeyGrants(key, grants, bool(still_granted)))
     return found
@@ -232,24 +235,19 @@ def _is_from(use: Use, network: Network) -> bool:
     return use.address is not None and ip_address(use.address) in network
 
 
-def _find_recent_grants(keys: Sequence[Key], since: datetime, setting: str) -> Mapping[str, set[str]]:
-    """Return what each key was granted since then, by the trail."""
+def _find_recent_grants(
+    keys: Sequence[Key], since: datetime, setting: str, every: Mapping[str, Iterable[str]] = MappingProxyType({})
+) -> Mapping[str, set[str]]:
+    """Return what each key was granted since then, by the trail. `every` is what its events call "all"."""
     found: dict[str, set[str]] = defaultdict(set)
     if keys:
         events = list_events(keys[0].account_id).filter(target_kind="key", name="key.edited", at__gte=since)
         targets = [key.public_id for key in keys]
-        for target, body in events.filter(target_id__in=targets).values_list("target_id", "body"):
+        for target_id, body in events.filter(target_id__in=targets).values_list("target_id", "body"):
             old, new = json.loads(body)["data"]["changes"].get(setting, ("all", "all"))
-            if old != "all":
-                found[str(target)] |= _expand(new, keys, str(target)) - set(old)
+            if old != "all" and (target := str(target_id)):
+                found[target] |= set(every[target] if new == "all" else new) - set(old)
     return found
-
-
-def _expand(granted: str | list[str], keys: Sequence[Key], public_id: str) -> set[str]:
-    """Return the slugs that an event calls "all", or those that it lists."""
-    if granted != "all":
-        return set(granted)
-    return {module.slug for key in keys if key.public_id == public_id for module in key.api.modules.all()}
 
 
 def _find_new_modules(keys: Sequence[Key], since: datetime) -> Mapping[str, set[str]]:

@@ -48,10 +48,11 @@ def get_changeable_key_or_404(request: SignedIn, public_id: str) -> Key:
 
 
 def get_key_to_edit_or_404(request: SignedIn, public_id: str) -> Key:
-    """Return the key as get_changeable_key_or_404 does, without its status and its last use, which forms with all
-    settings do not show."""
+    """Return the key as get_changeable_key_or_404 does, with its settings alone, which is what forms with all settings
+    show."""
     key = _get_or_404(with_settings_relations(get_visible_keys(request.user)), public_id)
-    check_active(own_account(request))
+    key.account = own_account(request)
+    check_active(key.account)
     return key
 
 

@@ -104,9 +104,8 @@ def _get_keys(request: SignedIn) -> QuerySet[Key]:
     return get_visible_keys(request.user)
 
 
-def _load(keys: QuerySet[Key], after: int, *related: str) -> tuple[list[Key], int | None]:
+def _load(keys: QuerySet[Key], after: int, size: int, *related: str) -> tuple[list[Key], int | None]:
     """Return the keys of the page after this position, with these relations, and the position of the next page."""
-    size = KEYS_WITH_GRANTS if related else PAGE_SIZE
     # Keys of one API share it: a policy is large.
     shared = Prefetch("api", Api.objects.defer("document"))
     rows = keys.filter(pk__gt=after).annotate(used_at=F("listing__used_at")).prefetch_related(shared, *related)
@@ -115,7 +114,7 @@ def _load(keys: QuerySet[Key], after: int, *related: str) -> tuple[list[Key], in
 
 
 def _find_keys(request: SignedIn, since: datetime, after: int) -> Findings:
-    keys, following = _load(unused.list_unused_keys(_get_keys(request), since), after)
+    keys, following = _load(unused.list_unused_keys(_get_keys(request), since), after, PAGE_SIZE)
     rows = []
     for key in keys:
         used_at: datetime | None = key.used_at  # type: ignore[attr-defined]
@@ -126,15 +125,14 @@ def _find_keys(request: SignedIn, since: datetime, after: int) -> Findings:
 
 
 def _find_modules(request: SignedIn, since: datetime, after: int) -> Findings:
-    keys, following = _load(unused.list_keys_with_unused_modules(_get_keys(request), since), after, "api__modules")
+    keys, following = _load(unused.list_keys_with_unused_modules(_get_keys(request), since), after, KEYS_WITH_GRANTS)
     found = unused.find_unused_modules(keys, since)
     return Findings(list(_build_grants_rows(found, "modules", "module")), following)
 
 
 def _find_addresses(request: SignedIn, since: datetime, after: int) -> Findings:
-    keys, following = _load(
-        unused.list_keys_with_unused_addresses(_get_keys(request), since), after, "addresses", "ip_lists"
-    )
+    unused_there = unused.list_keys_with_unused_addresses(_get_keys(request), since)
+    keys, following = _load(unused_there, after, KEYS_WITH_GRANTS, "addresses", "ip_lists")
     found = unused.find_unused_addresses(keys, since)
     return Findings(list(_build_grants_rows(found, "addresses", "address")), following)
 

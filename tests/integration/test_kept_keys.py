@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import User
+from audit.trail.events import Target
+from audit.trail.record import record
+from core.actor import Actor
 from core.bounded_cache import BoundedCache
 from core.permissions import Role
 from keys.decision.addresses import parse_network
 from keys.key_settings import KeySettings
-from keys.models import Key
+from keys.models import Api, Key
 from keys.selectors.decision_keys import LoadedKeys, load_keys
 from keys.selectors.epoch import get_for_epoch
 from keys.selectors.overview import count_keys
@@ -23,6 +28,7 @@ from tests.factories.ip_lists import an_ip_list
 from tests.factories.key_rows import a_key, an_api
 from tests.factories.keys import a_billing_key, confirmed
 
+COMMAND = Actor.from_command("test")
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 
 
@@ -60,6 +66,26 @@ def test_keys_are_read_again_after_a_change_and_only_then(alice: User) -> None:
     assert {rule.text for rule in load(alice)[0].keys[made[1].public_id].rules} == {"203.0.113.0/24"}
     Key.objects.filter(pk=made[2].pk).update(name="Renamed")
     assert load(alice)[0].names[made[2].public_id] == "Renamed"
+
+
+def test_what_was_changed_of_an_api_is_read_again_after_another_change(alice: User) -> None:
+    api = an_api("shop")
+    a_key(alice.account, alice, api, "Shop")
+    since = timezone.now() - timedelta(days=30)
+
+    def read() -> tuple[set[str], int]:
+        loaded, _ = load(alice)
+        with CaptureQueriesContext(connection) as queries:
+            return loaded.get_api_changes(since)[api.pk], len(queries)
+
+    assert read() == (set(), 1)
+    assert read() == (set(), 0)
+    with transaction.atomic():
+        Api.objects.filter(pk=api.pk).update(policy=api.policy | {"unlisted_routes": "allow"})
+        target, changes = Target("api", "shop", "Shop"), {"unlisted_routes": ["deny", "allow"]}
+        record("api.changed", by=COMMAND, account_id=None, target=target, changes=changes, keys=1)
+    assert read() == ({"unlisted_routes"}, 1)
+    assert read() == ({"unlisted_routes"}, 0)
 
 
 def test_more_keys_than_the_limit_are_counted(alice: User) -> None:
