@@ -12,6 +12,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
 
+from core.filters.shared import SharedFilters
 from core.filters.strict import NOT_FILTERS, StrictFilterForm
 
 PAGE_SIZE = 50
@@ -146,7 +147,7 @@ class ListFilter(django_filters.FilterSet):
             widget=forms.HiddenInput,
             method="leave_unchanged",
         )
-        return super().get_filters() | {"sort": sort}
+        return SharedFilters(super().get_filters() | {"sort": sort})
 
     def leave_unchanged(self, rows: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
         """Return the rows as they are: sort and page are applied after all filters."""

@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core.filters.fields import TimeField, ZoneField, build_select, flatten_choices
+from core.filters.shared import SharedFilters
 from core.filters.strict import StrictFilterForm
 
 POSITION_FIELDS = ("after", "before", "newest", "start")
@@ -76,7 +77,7 @@ class LogFilter(django_filters.FilterSet):
             "to": TimeFilter(label="To"),
             "zone": ZoneFilter(label="Time zone"),
         }
-        return times | super().get_filters()
+        return SharedFilters(times | super().get_filters())
 
     @property
     def active(self) -> dict[str, str]:
