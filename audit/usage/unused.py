@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from django.conf import settings
 from django.db import connection
@@ -15,11 +15,13 @@ from audit.models import Usage
 from audit.usage.roll_up import MAX_CALLS_READ
 
 UNUSED_DAYS = 90
+_UNTIL = "SELECT max(until) FROM audit_usage_state"
+# The time is a parameter, because the planner must know how little of the log is left to read.
 _RECENT = """
-    SELECT DISTINCT key_id, module, host(client_address) FROM (
+    SELECT DISTINCT key_id, {columns} FROM (
         SELECT key_id, module, client_address FROM audit_call
         WHERE key_id = ANY (%(keys)s) AND reason = ''
-            AND time >= greatest((SELECT max(until) FROM audit_usage_state), %(since)s)
+            AND time >= %(since)s
         ORDER BY time DESC LIMIT %(limit)s
     ) AS recent
 """
@@ -27,6 +29,9 @@ _RECENT = """
 _LAST = """
     SELECT key_id, {columns}, max(last_seen) FROM audit_usage WHERE reason = '' AND key_id = ANY (%s) GROUP BY 1, 2, 3
 """
+
+
+_COLUMNS = {"module": "module, NULL::text", "client_address": "'', host(client_address)"}
 
 
 class Use(NamedTuple):
@@ -51,9 +56,8 @@ def list_allowed_uses(since: datetime) -> QuerySet[Usage]:
 def list_last_uses(key_ids: Collection[str], by: Literal["module", "client_address"]) -> list[tuple[Use, datetime]]:
     """Return each key's modules or addresses, the other left empty, with the time of the last allowed call, of all that
     the log still has."""
-    columns = "module, NULL::text" if by == "module" else "'', host(client_address)"
     with connection.cursor() as cursor:
-        cursor.execute(_LAST.format(columns=columns), [list(key_ids)])
+        cursor.execute(_LAST.format(columns=_COLUMNS[by]), [list(key_ids)])
         return [(Use(*use), last) for *use, last in cursor.fetchall()]
 
 
@@ -64,11 +68,14 @@ def build_network_conditions(network: Combinable) -> tuple[Func, Func, Func]:
     return _compare(">=", network), _compare("<=", last), _compare("<<=", network)
 
 
-def list_recent_uses(key_ids: Collection[str], since: datetime) -> set[Use]:
-    """Return how the keys were used since the roll-ups end, as far as the newest MAX_CALLS_READ calls tell."""
-    values: dict[str, Any] = {"keys": list(key_ids), "since": since, "limit": MAX_CALLS_READ}
+def list_recent_uses(key_ids: Collection[str], since: datetime, by: Literal["module", "client_address"]) -> set[Use]:
+    """Return each key's modules or addresses, the other left empty, since the roll-ups end, as far as the newest
+    MAX_CALLS_READ calls tell."""
     with connection.cursor() as cursor:
-        cursor.execute(_RECENT, values)
+        cursor.execute(_UNTIL)
+        (until,) = cursor.fetchone()
+        values = {"keys": list(key_ids), "since": max(until or since, since), "limit": MAX_CALLS_READ}
+        cursor.execute(_RECENT.format(columns=_COLUMNS[by]), values)
         return {Use(*row) for row in cursor.fetchall()}
 
 

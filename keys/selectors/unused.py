@@ -178,7 +178,7 @@ def drop_used_entries(entries: Iterable[IpListEntry], since: datetime) -> list[I
     keys_of: dict[int, set[str]] = defaultdict(set)
     for ip_list, public_id in uses.values_list("ip_list", "key__public_id"):
         keys_of[ip_list].add(public_id)
-    recent = list_recent_uses({each for keys in keys_of.values() for each in keys}, since)
+    recent = list_recent_uses({each for keys in keys_of.values() for each in keys}, since, "client_address")
     return [
         entry
         for entry in entries
@@ -219,11 +219,12 @@ def _find_last_uses(
     """Return the uses of each key, by module or address, with the time of the last one; those that are not summed yet
     count as of now."""
     found: dict[str, list[tuple[Use, datetime]]] = defaultdict(list)
-    public_ids = [key.public_id for key in keys]
+    public_ids, now = [key.public_id for key in keys], datetime.now(since.tzinfo)
+    # Before the sums, so that calls that are summed in between are found twice, not missed.
+    for use in list_recent_uses(public_ids, since, by):
+        found[use.key_id].append((use, now))
     for use, at in list_last_uses(public_ids, by):
         found[use.key_id].append((use, at))
-    for use in list_recent_uses(public_ids, since):
-        found[use.key_id].append((use, datetime.now(since.tzinfo)))
     return found
 
 

@@ -16,6 +16,7 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from audit.calls.reasons import REFUSED
+from core.templatetags.ui import breakable, when
 from keys.decision.addresses import Network
 from keys.decision.replay import ReplayedCalls
 from keys.decision.used_calls import UsedCalls
@@ -46,6 +47,21 @@ class EffectRow:
         filters = {"range": "30d", "key_id": self.key_id, "address": self.address}
         filters |= {"module": self.module} if self.module else {}
         return f"{self.log}?{urlencode(filters)}"
+
+    @property
+    def cell_values(self) -> dict[str, str | bool]:
+        """The flags and texts of templates/keys/_effect_row.html."""
+        return {
+            "url": self.url,
+            "address": self.address,
+            "key_name": self.key_name,
+            "has_route": bool(self.route),
+            "route": breakable(self.route),
+            "module": f" {self.module}" if self.module else "",
+            "heading": self.heading,
+            "calls": f"{self.calls:,}",
+            "last_seen": when(self.last_seen),
+        }
 
 
 class EffectRows(NamedTuple):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audit.usage.unused import get_unused_days
@@ -23,6 +25,7 @@ from core.lists import PAGE_SIZE
 from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_dialog, render_page
 from core.permissions import Permission
+from core.templatetags.ui import when
 from keys.apis.policy import Policy
 from keys.decision.addresses import format_network
 from keys.key_settings import KeySettings, explain_immutable_setting
@@ -36,6 +39,8 @@ from keys.views.key_actions import KEY_ACTIONS
 from keys.visibility import get_visible_keys
 
 MAX_BIGINT = 2**63 - 1
+# Stands for an API ID.
+ANY_ID = "0" * 12
 # A key has many grants, each of which is a line.
 KEYS_WITH_GRANTS = PAGE_SIZE // 2
 # The kinds of findings: the name of the page, and what it is called.
@@ -60,7 +65,7 @@ class Item(NamedTuple):
 
 class Finding(NamedTuple):
     """A row of the page. `action` is the label and the URL of the dialog that takes it away; `note` says why there is
-    none."""
+    none. `never` is said of items whose last use is not known."""
 
     title: str
     url: str
@@ -68,6 +73,28 @@ class Finding(NamedTuple):
     items: Sequence[Item]
     action: tuple[str, str] | None = None
     note: str = ""
+    never: str = ""
+
+    @property
+    def cell_values(self) -> dict[str, str | bool]:
+        """The flags and texts of templates/keys/_unused_row.html."""
+        label, url = self.action or ("", "")
+        return {
+            "title": self.title,
+            "url": self.url,
+            "has_about": bool(self.about),
+            "about": self.about,
+            "items": format_html_join("", "<li>{}{}</li>", map(self._describe_item, self.items)),
+            "since": when(self.items[0].since),
+            "has_action": self.action is not None,
+            "action": label,
+            "action_url": url,
+            "note": self.note,
+        }
+
+    def _describe_item(self, item: Item) -> tuple[str, str]:
+        used = format_html("last used {}", when(item.last_used)) if item.last_used else self.never
+        return f"{item.name}: " if item.name else "", used
 
 
 class Findings(NamedTuple):
@@ -85,13 +112,13 @@ def _build_page(find: Callable[[SignedIn, datetime, int], Findings], name: str) 
         text = request.GET.get("after", "0")
         if not (text.isascii() and text.isdecimal() and int(text) <= MAX_BIGINT):
             raise BadRequest(f'"{text}" is not a position in this list. Start again from the first page.')
+        never = NEVER_USED.get(name, "never used").format(days=days)
         found = find(request, timezone.now() - timedelta(days=days), int(text))
         context = {
             "tabs": [(reverse(tab), label, tab == name) for tab, label in TABS],
             "name": name,
             "days": days,
-            "rows": found.rows,
-            "unused": NEVER_USED.get(name, "never used").format(days=days),
+            "rows": [row._replace(never=never) for row in found.rows],
             "next": f"?{urlencode({'after': found.after})}" if found.after else "",
             "may_change": can_change_keys(request),
         }
@@ -186,7 +213,12 @@ def _find_overlaps(request: SignedIn, since: datetime, after: int) -> Findings:
 
 
 def _get_url(key: Key, name: str) -> str:
-    return reverse(name, args=[key.public_id])
+    return _get_url_of_any(name).replace(ANY_ID, key.public_id)
+
+
+@cache
+def _get_url_of_any(name: str) -> str:
+    return reverse(name, args=[ANY_ID])
 
 
 def _describe(key: Key) -> str:
