@@ -74,7 +74,7 @@ class TestExpiry:
         sent = take_outbox()
         assert sorted(mail.to[0] for mail in sent) == ["alice@acme.example", "olga@acme.example"]
         assert {mail.subject for mail in sent} == {"An API key expires soon"}
-        assert f"Invoice robot (API ID {key.public_id}) expires in 5 days, at" in sent[0].body
+        assert f"Invoice robot (API ID {key.public_id}) expires in 6 days, at" in sent[0].body
         assert f"Open Invoice robot: http://localhost:8000/keys/{key.public_id}/" in sent[0].body
         assert get_names() == ["notices.made"]
         assert since_the_beginning().get(name="notices.made").account_id == alice.account_id
@@ -160,7 +160,7 @@ class TestMaking:
         assert (jobs.detect(MAINTAIN), jobs.send(SENDER)) == (20, 20)
         [mail] = take_outbox()
         assert mail.subject == "20 API keys expire soon"
-        assert mail.body.count("expires in 5 days") == 20
+        assert mail.body.count("expires in 6 days") == 20
         assert get_names() == ["notices.made"]
 
     def test_what_two_hosts_find_at_once_is_said_once(self, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
