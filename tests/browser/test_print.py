@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from tests.browser.test_alignment import LINES
 from tests.factories.accounts import PASSWORD
 from tests.factories.keys import a_billing_key
 
@@ -70,3 +71,16 @@ def test_only_csv_is_opened_in_excel(
     content = download.value.path().read_bytes()
     assert content.startswith(b"\xef\xbb\xbfcreated;status;name;")
     assert "Zoë;" in content.decode()
+
+
+def test_on_paper_an_address_is_in_one_piece(
+    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]
+) -> None:
+    a_billing_key(alice, "203.0.113.64/26", "198.51.100.200")
+    sign_in(page, alice.email, PASSWORD)
+    page.set_viewport_size({"width": SHEET, "height": 700})
+    page.emulate_media(media="print")
+    for path, address in (("/keys/", "203.0.113.64/26"), ("/keys/", "198.51.100.200"), ("/audit/", alice.email)):
+        page.goto(f"{live_server.url}{path}")
+        cell = page.locator("tbody :is([data-label='IP ACL'] li, [data-label='By'])").get_by_text(address).last
+        assert cell.evaluate(LINES) == 1, address
