@@ -24,7 +24,7 @@ _STATE = "SELECT max(until), max(xmin::text || ctid::text), clock_timestamp() FR
 _ASKED = "key_id = ANY (%(keys)s) AND reason <> ALL (%(sent)s)"
 # Hides from the planner how many keys there are. Of little to read it takes longer to estimate how much the calls of
 # hundreds of keys are than to read them.
-_ASKED_OF_LITTLE = _ASKED.replace("%(keys)s", "(SELECT %(keys)s::text[])::text[]")
+_ASKED_OF_LITTLE = "key_id = ANY ((SELECT %(keys)s::text[])::text[]) AND (reason = '' OR reason <> ALL (%(sent)s))"
 # Texts and whole seconds: arrays of texts and of fractions take psycopg twice as long.
 _OF_EACH_KEY = "string_agg(key_id, ' '), array_agg(calls), array_agg(floor(date_part('epoch', last_seen))::bigint)"
 # Its last row says that the state is the one asked about, in the snapshot of the statement.
@@ -47,17 +47,18 @@ def _build_recent(*, by_path: bool) -> str:
     parameter, because the planner must know how little of the log is left to read."""
     newest = f"(time >= %(until)s OR {_APART})" if by_path else "time >= %(until)s"
     asked = _ASKED if by_path else _ASKED_OF_LITTLE
-    by_path_condition = _APART if by_path else "reason = ANY (%(before_route)s)"
+    by_path_condition = _APART if by_path else "reason <> '' AND reason = ANY (%(before_route)s)"
     return f"""
         WITH scanned AS MATERIALIZED (
-            SELECT key_id, client_address, credential, rule, path, api, module, reason, folded, time, method, query
+            SELECT key_id, client_address, credential, rule, path, api, module, reason, folded, time, method, query,
+                {by_path_condition} AS by_path
             FROM audit_call WHERE {asked} AND time >= %(since)s AND {newest}
             ORDER BY time DESC LIMIT %(limit)s
         ), recent AS (
             SELECT key_id, client_address, credential, {LOGGED_ROUTE} AS route, module, reason,
-                CASE WHEN {by_path_condition} THEN method ELSE '' END AS method,
-                CASE WHEN {by_path_condition} THEN path ELSE '' END AS path,
-                CASE WHEN {by_path_condition} THEN query ELSE '' END AS query,
+                CASE WHEN by_path THEN method ELSE '' END AS method,
+                CASE WHEN by_path THEN path ELSE '' END AS path,
+                CASE WHEN by_path THEN query ELSE '' END AS query,
                 sum(folded)::bigint AS calls, max(time) AS last_seen
             FROM scanned GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
         )
