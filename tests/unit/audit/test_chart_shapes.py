@@ -35,7 +35,7 @@ def test_bars_stand_on_the_axis_and_lead_to_their_calls() -> None:
 
     assert (first.allowed_height, first.denied_height, first.top, first.base) == (75, 25, 0, 25)
     assert first.url == "/logs/?api=billing&from=2026-10-05T00%3A00&to=2026-10-05T01%3A00"
-    assert first.label == "2026-10-05 00:00 to 2026-10-05 01:00 UTC: 3 allowed, 1 denied"
+    assert first.cell_values["label"] == "2026-10-05 00:00 to 2026-10-05 01:00 UTC: 3 allowed, 1 denied"
     assert (second.allowed_height, second.end) == (0, START + 2 * HOUR)
 
 
