@@ -98,3 +98,16 @@ def test_without_javascript(plain_page: Page, live_server: Any, sign_in: SignIn,
     expect(page.get_by_text("Would have refused 2 of 3 calls, from 1 address")).to_be_visible()
     page.get_by_role("button", name="Yes, end it now").click()
     expect(page.get_by_text("no longer works")).to_be_visible()
+
+
+def test_on_a_telephone_what_is_unused_is_in_line(
+    narrow_page: Page, live_server: Any, sign_in: SignIn, alice: User, shop: Key
+) -> None:
+    sign_in(narrow_page, alice.email, PASSWORD)
+    narrow_page.goto(f"{live_server.url}/unused/modules/")
+    row = narrow_page.locator("tbody tr").first
+    parts = (".name a", ".button", "li", "[data-label=Since] time")
+    boxes = [row.locator(part).first.evaluate("each => each.getBoundingClientRect().toJSON()") for part in parts]
+    name, button, first, since = boxes
+    assert round(button["x"]) == round(name["x"])
+    assert abs(first["y"] - since["y"]) < 4
