@@ -40,7 +40,7 @@ def read_and_revoke(page: Page, reader: Page, url: str, path: str) -> None:
     expect(reader.get_by_text("GET /customers", exact=True).first).to_be_attached()
     expect(reader.get_by_role("navigation", name="Main")).to_have_count(0)
     page.get_by_role("button", name="Revoke link").click()
-    expect(page.get_by_text("Link revoked.")).to_be_visible()
+    expect(page.locator(".note").filter(has_text="Link revoked.")).to_have_text("Link revoked. It no longer works.")
     reader.reload()
     expect(reader.get_by_role("heading", name="This link is not valid")).to_be_visible()
 
