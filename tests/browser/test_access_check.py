@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from keys.models import Address, Api
 from tests.browser.accessibility import assert_accessible
+from tests.browser.test_widths import BROKEN
 from tests.factories.accounts import PASSWORD
 from tests.factories.calls import a_call
 from tests.factories.key_rows import KeyAndToken, a_key
@@ -62,3 +63,17 @@ def test_without_javascript(
     plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, partner: KeyAndToken
 ) -> None:
     check(plain_page, live_server.url, alice, partner, sign_in)
+
+
+@pytest.mark.parametrize("width", [820, 1280])
+def test_no_check_has_a_broken_name(
+    page: Page, live_server: Any, sign_in: SignIn, alice: User, partner: KeyAndToken, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/access-check/?key={partner.key.public_id}")
+    page.get_by_label("Path and query").fill("/a/../b")
+    page.get_by_label("Client address").fill("203.0.113.7")
+    page.get_by_role("button", name="Check", exact=True).click()
+    expect(page.get_by_role("heading", name="Refused: 403 unreadable_request")).to_be_visible()
+    assert page.evaluate(BROKEN) == []
