@@ -29,7 +29,7 @@ from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db
 ROW = re.compile(
-    r'<td class="name">([^<]*)</td>\s*<td data-label="Result">.*?(Passed|Failed|Not reached)</span></td>\s*'
+    r'<td class="name whole">([^<]*)</td>\s*<td data-label="Result">.*?(Passed|Failed|Not reached)</span></td>\s*'
     r'<td data-label="What it saw">([^<]*)</td>',
     re.DOTALL,
 )
