@@ -9,6 +9,8 @@ from django.test import Client
 
 from accounts import services
 from accounts.models import User
+from accounts.signin.current_session import LAST_SEEN_AT
+from config.sessions import LAST_USE_INTERVAL_SECONDS
 from core.actor import Actor
 from core.permissions import Role
 from tests.factories.accounts import PASSWORD, a_user, an_account, with_totp
@@ -86,6 +88,20 @@ def test_another_password_ends_every_session(inside: Client, alice: User) -> Non
     alice.save(update_fields=["password"])
 
     assert not is_in(inside)
+
+
+def test_who_ends_their_own_sessions_is_answered_and_signed_out(inside: Client, alice: User) -> None:
+    """Also in a request that was to store when the session was last used."""
+    session = inside.session
+    session[LAST_SEEN_AT] -= LAST_USE_INTERVAL_SECONDS
+    session.save()
+
+    answer = inside.post(f"/users/{alice.pk}/end-sessions/")
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"/users/{alice.pk}/")
+    assert answer.cookies["session"].value == ""
+    assert not is_in(inside)
+    assert not Session.objects.exists()
 
 
 def test_signing_out_ends_the_session_for_whoever_kept_the_cookie(inside: Client) -> None:
