@@ -45,13 +45,8 @@ class DigestedSessions(SessionMiddleware):
             response = super().process_response(request, response)
         except SessionInterrupted:
             # Users may end their own sessions, in this request or beside it. What was done is answered, not with a 400.
-            response.delete_cookie(
-                settings.SESSION_COOKIE_NAME,
-                path=settings.SESSION_COOKIE_PATH,
-                domain=settings.SESSION_COOKIE_DOMAIN,
-                samesite=settings.SESSION_COOKIE_SAMESITE,
-            )
-            return response
+            request.session.flush()
+            response = super().process_response(request, response)
         cookie, session = response.cookies.get(settings.SESSION_COOKIE_NAME), request.session
         if cookie is not None and cookie.value and isinstance(session, SessionStore) and session.cookie:
             cookie.set(cookie.key, session.cookie, session.cookie)
