@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.db.models import QuerySet
 from django.http import Http404, QueryDict
 
 from accounts.forms.users import ServiceErrorForm
@@ -28,15 +29,14 @@ from keys.visibility import get_visible_ip_lists
 if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList, UsedList
 
+# With one annotation or another.
+Listed = TypeVar("Listed", bound=IpList)
 CONFIRMATION_NEEDED = "Keys use this list and this change allows more addresses, so confirm with your password."
 
 
 def get_ip_list_or_404(request: SignedIn, pk: int) -> CountedList:
     """Return the list if the user may see it. Raise Http404 for lists of other accounts."""
-    ip_list = with_counts(get_visible_ip_lists(request.user)).select_related("account").filter(pk=pk).first()
-    if ip_list is None:
-        raise Http404("IP list not found.")
-    return ip_list
+    return _get_or_404(with_counts(get_visible_ip_lists(request.user)).select_related("account"), pk)
 
 
 def get_ip_list_to_change_or_404(request: SignedIn, pk: int) -> CountedList:
@@ -49,10 +49,15 @@ def get_ip_list_to_change_or_404(request: SignedIn, pk: int) -> CountedList:
 def get_list_of_entry_or_404(request: SignedIn, pk: int) -> UsedList:
     """Return the list that an entry is added to or changed in. Raise Http404 for lists of other accounts, and
     AccountNotActive unless the account is active."""
-    ip_list = with_use(get_visible_ip_lists(request.user)).filter(pk=pk).first()
+    ip_list = _get_or_404(with_use(get_visible_ip_lists(request.user)), pk)
+    check_active(own_account(request))
+    return ip_list
+
+
+def _get_or_404(lists: QuerySet[Listed], pk: int) -> Listed:
+    ip_list = lists.filter(pk=pk).first()
     if ip_list is None:
         raise Http404("IP list not found.")
-    check_active(own_account(request))
     return ip_list
 
 
