@@ -15,6 +15,8 @@ from audit.models import Usage
 from audit.usage.roll_up import MAX_CALLS_READ
 
 UNUSED_DAYS = 90
+# Of a Use, after the key.
+_COLUMNS = {"module": "module, NULL::text", "client_address": "'', host(client_address)"}
 _UNTIL = "SELECT max(until) FROM audit_usage_state"
 # The time is a parameter, because the planner must know how little of the log is left to read.
 _RECENT = """
@@ -29,9 +31,6 @@ _RECENT = """
 _LAST = """
     SELECT key_id, {columns}, max(last_seen) FROM audit_usage WHERE reason = '' AND key_id = ANY (%s) GROUP BY 1, 2, 3
 """
-
-
-_COLUMNS = {"module": "module, NULL::text", "client_address": "'', host(client_address)"}
 
 
 class Use(NamedTuple):

@@ -244,10 +244,10 @@ def _find_recent_grants(
     if keys:
         events = list_events(keys[0].account_id).filter(target_kind="key", name="key.edited", at__gte=since)
         targets = [key.public_id for key in keys]
-        for target_id, body in events.filter(target_id__in=targets).values_list("target_id", "body"):
+        for target, body in events.filter(target_id__in=targets).values_list("target_id", "body"):
             old, new = json.loads(body)["data"]["changes"].get(setting, ("all", "all"))
-            if old != "all" and (target := str(target_id)):
-                found[target] |= set(every[target] if new == "all" else new) - set(old)
+            if old != "all":
+                found[str(target)] |= set(every[str(target)] if new == "all" else new) - set(old)
     return found
 
 

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -39,8 +38,6 @@ from keys.views.key_actions import KEY_ACTIONS
 from keys.visibility import get_visible_keys
 
 MAX_BIGINT = 2**63 - 1
-# Stands for an API ID.
-ANY_ID = "0" * 12
 # A key has many grants, each of which is a line.
 KEYS_WITH_GRANTS = PAGE_SIZE // 2
 # The kinds of findings: the name of the page, and what it is called.
@@ -213,12 +210,7 @@ def _find_overlaps(request: SignedIn, since: datetime, after: int) -> Findings:
 
 
 def _get_url(key: Key, name: str) -> str:
-    return _get_url_of_any(name).replace(ANY_ID, key.public_id)
-
-
-@cache
-def _get_url_of_any(name: str) -> str:
-    return reverse(name, args=[ANY_ID])
+    return reverse(name, args=[key.public_id])
 
 
 def _describe(key: Key) -> str:
