@@ -226,7 +226,6 @@ def test_no_call_after_the_commit_is_let_through(
     assert outcome.stale == []
 
 
-@pytest.mark.full
 def test_loader_in_two_statements_is_noticed() -> None:
     with processes(2, TEST_PLANT="two_statements") as ports:
         outcome = races(disable, 400, ports, until_stale=True)
