@@ -95,7 +95,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """Keep the thousands of collected tests out of every later garbage collection: an eighth of the tests' time."""
+    """Keep the thousands of collected tests out of every later garbage collection."""
     gc.collect()
     gc.freeze()
 
