@@ -74,9 +74,9 @@ class SessionLimits:
 
 
 class SessionUse:
-    """Store when, from which address and with which browser a session was last used: of the same client once in
-    LAST_USE_INTERVAL_SECONDS, of another at once. allauth's middleware, in whose place this is, writes with every
-    request, and waits for that commit."""
+    """Store when, from which address and with which browser a session was last used: for the same client once in
+    LAST_USE_INTERVAL_SECONDS, for another one at once. Replaces allauth's middleware, which writes with every request
+    and waits for the commit."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

@@ -22,8 +22,8 @@ _FOR_WHAT_WAS_SENT = (
 # The second column changes whenever the log is summed further, or anew.
 _STATE = "SELECT max(until), max(xmin::text || ctid::text), clock_timestamp() FROM audit_usage_state"
 _ASKED = "key_id = ANY (%(keys)s) AND reason <> ALL (%(sent)s)"
-# Hides from the planner how many keys there are. Of little to read it takes longer to estimate how much the calls of
-# hundreds of keys are than to read them.
+# Hides the number of keys from the planner. Where little is left to read, it takes longer to estimate the calls of
+# hundreds of keys than to read them.
 _ASKED_OF_LITTLE = "key_id = ANY ((SELECT %(keys)s::text[])::text[]) AND (reason = '' OR reason <> ALL (%(sent)s))"
 # Texts and whole seconds: arrays of texts and of fractions take psycopg twice as long.
 _OF_EACH_KEY = "string_agg(key_id, ' '), array_agg(calls), array_agg(floor(date_part('epoch', last_seen))::bigint)"
