@@ -6,18 +6,20 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import QuerySet
 
 from keys.apis.description import Description
 from keys.apis.route_building import format_route
 from keys.decision.containment import expand_contained
-from keys.models import Api, Key, Module
+from keys.models import Api, Key, KeyModule, Module
 
 MAX_NAMES_LISTED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class KeyImpact:
+class KeyImpact(NamedTuple):
     """A key whose modules would lose routes or be removed."""
 
     account_id: int
@@ -111,7 +113,7 @@ def get_difference(api: Api, description: Description) -> Difference:
         if rules.unlisted_routes == "allow"
         else (),
         impacts=tuple(_list_key_impacts(api, shrinking, set(new))),
-        gaining_count=keys.filter(all_modules=False, modules__slug__in=growing).distinct().count(),
+        gaining_count=_filter_granted(api, growing).count(),
         accounts=tuple(keys.order_by("account").values_list("account", flat=True).distinct()),
         keys=keys.count(),
     )
@@ -135,12 +137,23 @@ def _format_contained(contained: Mapping[str, Collection[str]]) -> list[str]:
     return [f"{slug}: {', '.join(slugs)}" for slug, slugs in contained.items() if slugs]
 
 
+def _filter_granted(api: Api, slugs: set[str]) -> QuerySet[Key]:
+    """Return the API's keys that were granted one of these modules, not all modules."""
+    granted = KeyModule.objects.filter(module__api=api, module__slug__in=slugs).values("key")
+    return Key.objects.filter(pk__in=granted, api=api, deleted_at=None, all_modules=False)
+
+
 def _list_key_impacts(api: Api, shrinking: set[str], staying: set[str]) -> Iterator[KeyImpact]:
-    keys = Key.objects.filter(api=api, deleted_at=None, all_modules=False, modules__slug__in=shrinking).distinct()
-    for key in keys.select_related("account").prefetch_related("modules").order_by("account__slug", "name", "pk"):
-        granted = {module.slug for module in key.modules.all()}
-        lost = tuple(sorted(granted & shrinking))
-        yield KeyImpact(key.account_id, key.account.slug, str(key), lost, not granted & staying)
+    """Yield the keys that have one of the `shrinking` modules. Their rows are read as tuples, because they may be all
+    keys of an API."""
+    keys = _filter_granted(api, shrinking).annotate(granted=ArrayAgg("modules__slug"))
+    rows = keys.order_by("account__slug", "name", "pk")
+    for account_id, account, name, public_id, granted in rows.values_list(
+        "account_id", "account__slug", "name", "public_id", "granted"
+    ):
+        lost = tuple(sorted(shrinking.intersection(granted)))
+        # As str(key).
+        yield KeyImpact(account_id, account, f"{name} ({public_id})", lost, staying.isdisjoint(granted))
 
 
 def _format_modules(modules: Mapping[str, tuple[str, int | None]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import fields
 from typing import NamedTuple, Self
 
 from django.core import signing
@@ -94,4 +94,8 @@ class Upload(NamedTuple):
     @property
     def _fingerprint(self) -> str:
         """Digest of the difference shown; empty for a new API."""
-        return hashlib.sha256(json.dumps(asdict(self.previewed)).encode()).hexdigest() if self.previewed else ""
+        if self.previewed is None:
+            return ""
+        # Not asdict, which copies what may be as many impacts as the API has keys.
+        parts = [getattr(self.previewed, field.name) for field in fields(self.previewed)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
