@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -69,12 +69,15 @@ def worlds(db: None) -> tuple[World, World]:
 
 
 def everything() -> list[Any]:
-    """All rows that anyone's form could change, but for when people signed in."""
-    rows: list[Any] = list(User.objects.order_by("pk").values_list("pk", "email", "nickname", "account", "roles"))
-    rows += User.objects.order_by("pk").values_list("pk", "is_active", "sessions_ended", "password", "created_at")
-    for model in (Account, Invitation, Key, Secret, Address, KeyModule, Enablement, IpList, IpListEntry):
-        rows += [str(row) for row in model.objects.order_by("pk").values()]
-    return rows
+    """Return a digest of each table whose rows anyone's form could change, but for when people signed in."""
+    tables = (User, Account, Invitation, Key, Secret, Address, KeyModule, Enablement, IpList, IpListEntry)
+    digest = (
+        "SELECT md5(string_agg(line, ' ' ORDER BY line))"
+        " FROM (SELECT (to_jsonb({0}) - 'last_login')::text AS line FROM {0}) AS lines"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(digest.format(model._meta.db_table) for model in tables))
+        return cursor.fetchall()
 
 
 @contextmanager
@@ -91,6 +94,7 @@ def undone() -> Iterator[None]:
 def test_an_id_of_the_other_account_leads_nowhere(
     worlds: tuple[World, World], full: bool, figure: Callable[[str], None]
 ) -> None:
+    """With --full from both accounts, and by those too whom a route refuses before the id matters."""
     count, wrong = 0, []
     for home, away in (worlds, worlds[::-1]) if full else (worlds,):
         for persona in STRANGERS:
@@ -99,6 +103,8 @@ def test_an_id_of_the_other_account_leads_nowhere(
             before = everything()
             for row in TABLE:
                 if row.of is None or row.for_whoever_knows or row.numbered_within:
+                    continue
+                if not full and persona not in row.open_to | row.sent_on | row.hidden_from:
                     continue
                 path = reverse(row.route, args=away.objects[row.of].split("/"))
                 for method in ("get", "post"):
