@@ -299,4 +299,4 @@ class KeyFilter(ListFilter):
         place = {found.key: place for place, found in enumerate(self.page.keys)}
         if not place:
             return []
-        return sorted(list_rows(self.queryset.filter(pk__in=place)), key=lambda row: place[row.id])
+        return sorted(list_rows(place), key=lambda row: place[row.id])

@@ -87,7 +87,7 @@ def format_relative(value: datetime, now: datetime) -> str:
 def when(value: datetime | None, never: str = "Never") -> SafeString:
     """Return a relative time with the absolute one in its tooltip, or `never`."""
     if value is None:
-        return format_html('<span class="muted">{}</span>', never)
+        return _render_never(never)
     return _render_with_tooltip(value, "data-relative", format_relative(value, timezone.now()))
 
 
@@ -95,8 +95,13 @@ def when(value: datetime | None, never: str = "Never") -> SafeString:
 def age(value: datetime | None, never: str = "–") -> SafeString:
     """Return how old something of this time is, with the time in its tooltip, or `never`."""
     if value is None:
-        return format_html('<span class="muted">{}</span>', never)
+        return _render_never(never)
     return _render_with_tooltip(value, "data-age", format_age(value, timezone.now()) or "under a minute")
+
+
+@lru_cache(typed=True)
+def _render_never(text: str) -> SafeString:
+    return format_html('<span class="muted">{}</span>', text)
 
 
 def _render_with_tooltip(value: datetime, kind: str, text: str) -> SafeString:
@@ -124,7 +129,7 @@ def day(value: datetime) -> str:
 def moment(value: datetime | None, never: str = "Never", ms: bool = False) -> SafeString:
     """Return an absolute time: UTC, or the reader's time zone if they switched to it. `ms` adds the milliseconds."""
     if value is None:
-        return format_html('<span class="muted">{}</span>', never)
+        return _render_never(never)
     iso, words = _format_utc(value, "milliseconds" if ms else "seconds")
     attribute = ' data-ms=""' if ms else ""
     return SafeString(f'<time datetime="{iso}" data-absolute{attribute}>{words} UTC</time>')
@@ -132,12 +137,12 @@ def moment(value: datetime | None, never: str = "Never", ms: bool = False) -> Sa
 
 def _format_utc(value: datetime, until: str = "seconds") -> tuple[str, str]:
     """Return the time in UTC, for programs and for people."""
-    utc = value.astimezone(UTC).replace(tzinfo=None)
-    return f"{utc.isoformat(timespec='milliseconds')}Z", utc.isoformat(" ", until)
+    text = value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
+    return f"{text[:10]}T{text[11:]}Z", text if until == "milliseconds" else text[:19]
 
 
 @register.simple_tag
-@lru_cache
+@lru_cache(typed=True)
 def status(state: str, label: str = "") -> SafeString:
     """Return the badge of a state: a dot and its label. An unknown state is shown as it is, in the plain tone."""
     word, tone = STATE_BADGES.get(str(state), (str(state).replace("_", " ").capitalize(), "plain"))

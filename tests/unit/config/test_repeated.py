@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.template import Context, engines
 from django.utils.safestring import mark_safe
 
@@ -38,3 +39,19 @@ def test_the_values_of_a_row_count_as_if_they_were_named_one_by_one() -> None:
     assert render("{% repeated 'keys/_row_actions.html' row name='c' %}", **page) == expected.replace(
         "a &amp; &lt;b&gt;", "c"
     )
+
+
+def test_many_rows_are_rendered_as_one_by_one() -> None:
+    rows = [
+        {"name": name, "url": "/keys/1/", "number": f"n{on}", "enabled": on, "can_download": on} for name, on in ROWS
+    ]
+    page = {"rows": rows, "may_change": True, "back": "back=x%3D1", "new_url": "/keys/new/"}
+    row = "'keys/_row_actions.html'"
+    one_by_one = render(f"{{% for row in rows %}}{{% repeated {row} row %}}{{% endfor %}}", **page)
+    assert render(f"{{% repeated_rows {row} rows %}}", **page) == one_by_one
+    assert render(f"{{% repeated_rows {row} rows %}}", rows=[]) == ""
+
+
+def test_what_is_neither_a_flag_nor_a_text_is_refused() -> None:
+    with pytest.raises(AssertionError):
+        render("{% repeated_rows 'keys/_row_actions.html' rows %}", rows=[{"name": "a", "number": 1}])
