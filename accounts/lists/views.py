@@ -14,7 +14,7 @@ from accounts.models import SavedFilter
 from accounts.services import Invalid
 from core.authorization import Denied, has_permission
 from core.back_links import get_list_query, get_return_url
-from core.columns import ListColumns, describe_filters, find_list, get_list_choice, list_saved_filters
+from core.columns import ListColumns, describe_filters, find_list, get_list_choice
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog
 from core.permissions import Permission
@@ -76,7 +76,8 @@ def filter_new(request: SignedIn, name: str) -> HttpResponse:
 @_methods
 def filter_delete(request: SignedIn, name: str, pk: int) -> HttpResponse:
     columns = _get_list_or_404(request, name)
-    saved = list_saved_filters(request.user, columns).filter(pk=pk).first()
+    listed = any(each.pk == pk for each in get_list_choice(request.user, columns).saved)
+    saved = SavedFilter.objects.filter(pk=pk).first() if listed else None
     if saved is None:
         raise Http404("Filter not found.")
     if saved.user_id != request.user.pk and not has_permission(request.user, Permission.USERS_CHANGE):

@@ -46,7 +46,7 @@ def user_list(request: SignedIn) -> HttpResponse:
             "now": timezone.now(),
         }
         | users.get_page_links(more)
-        | build_list_context(request.user, USERS, USERS.arrange(choice.columns), users.headings),
+        | build_list_context(request.user, USERS, choice, sorting=users.headings),
     )
 
 

@@ -66,7 +66,7 @@ def log_list(request: SignedIn) -> HttpResponse:
             "newest": newest,
             "more": calls.has_active_more,
         }
-        | build_list_context(request.user, LOG, LOG.arrange(choice.columns)),
+        | build_list_context(request.user, LOG, choice),
     )
 
 

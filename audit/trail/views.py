@@ -43,7 +43,7 @@ def trail_list(request: SignedIn) -> HttpResponse:
         "page": page,
         "range": build_page_range(events, page, NOUNS, total),
         "may_export": has_permission(request.user, Permission.LOG_EXPORT),
-    } | build_list_context(request.user, TRAIL, TRAIL.arrange(choice.columns))
+    } | build_list_context(request.user, TRAIL, choice)
     context["unended"] = find_unended_exports(account.pk, page.rows)
     return render(request, template, context | {"verification": read_state(), "more": events.has_active_more})
 

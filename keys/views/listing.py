@@ -75,7 +75,7 @@ def key_list(request: SignedIn) -> HttpResponse:
             "may_export": has_permission(request.user, Permission.LISTS_EXPORT),
         }
         | keys.page_links
-        | build_list_context(request.user, keys_list, columns, keys.headings),
+        | build_list_context(request.user, keys_list, choice, columns, keys.headings),
     )
 
 

@@ -352,9 +352,9 @@ def test_a_row_costs_no_query(client: Client, alice: User):
         a_billing_key(a_user(alice.account, f"user{_}", Role.ADMINISTRATOR), "203.0.113.7", "2001:db8::/32")
     assert cost() == one
     # Session, user, account, APIs, the page's keys; these with all that is shown of them, their APIs, the modules of
-    # these; owners to choose from; what the user chose for the list, saved filters. The use of the session is stored
-    # once a minute.
-    assert one == 11
+    # these; owners to choose from; what the user chose for the list, with the saved filters. The use of the session is
+    # stored once a minute.
+    assert one == 10
 
 
 def test_what_a_row_offers_leads_to_the_keys_own_pages(client: Client, alice: User):

@@ -43,7 +43,7 @@ def ip_list_list(request: SignedIn) -> HttpResponse:
         context
         | {"rows": rows, "range": lists.get_page_range(len(rows), more)}
         | lists.get_page_links(more)
-        | build_list_context(request.user, IP_LISTS, IP_LISTS.arrange(choice.columns), lists.headings),
+        | build_list_context(request.user, IP_LISTS, choice, sorting=lists.headings),
     )
 
 
