@@ -1,14 +1,13 @@
 """Aggregate the newest rows of the API log: what rollups do not hold (durations, addresses, narrow time steps).
 
-Each query scans the newest rows of a queryset, which an index serves, and aggregates those that pass `matching`:
-MAX_ROWS_SCANNED for the bars of a chart, MAX_ROWS_SAMPLED for durations and addresses.
+The rows of a queryset that an index serves are read once, from the newest on: MAX_ROWS_SCANNED for the bars of a chart,
+MAX_ROWS_SAMPLED for durations and addresses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
@@ -17,54 +16,74 @@ from audit.models import Call
 from audit.paging import MAX_ROWS_SCANNED
 from core.lists import MAX_ROWS_COUNTED
 
-# SCAN stands for the scanned rows, of which `matches` says which pass, ROWS for those that pass.
-DURATIONS = """
-    SELECT api, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms),
-        percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms)
-    FROM (SCAN) AS scan WHERE matches AND duration_ms IS NOT NULL GROUP BY api ORDER BY api
+# ROWS stands for the rows that pass. They are kept for the parts of the statement, which are told apart by the first
+# column.
+SAMPLE = """
+    SELECT * FROM (
+        WITH found AS MATERIALIZED (ROWS), sampled AS (SELECT * FROM found WHERE time >= %s)
+        SELECT 'api' AS part, api AS name, NULL::timestamptz AS time, count(*) AS calls, NULL::bigint AS denied,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms) AS half,
+            percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms) AS most
+        FROM sampled WHERE duration_ms IS NOT NULL GROUP BY api
+        UNION ALL
+        SELECT * FROM (
+            SELECT 'address', host(client_address), max(time), sum(folded), NULL::bigint, NULL::float8, NULL::float8
+            FROM sampled WHERE decision = 'denied' GROUP BY client_address ORDER BY 4 DESC, 3 DESC LIMIT %s
+        ) AS addresses
+        STEPS
+    ) AS figures
 """
-ADDRESSES = """
-    SELECT host(client_address), sum(folded), max(time) FROM (SCAN) AS scan
-    WHERE matches GROUP BY client_address ORDER BY 2 DESC, 3 DESC LIMIT %s
+STEPS = """
+        UNION ALL
+        SELECT 'step', NULL, date_bin(make_interval(secs => %s), time, %s),
+            coalesce(sum(folded) FILTER (WHERE decision = 'allowed'), 0),
+            coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0), NULL, NULL
+        FROM found GROUP BY 3
 """
-BY_STEP = """
-    SELECT date_bin(make_interval(secs => %s), time, %s), coalesce(sum(folded) FILTER (WHERE decision = 'allowed'), 0),
-        coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0)
-    FROM (ROWS) AS found GROUP BY 1
-"""
+# SCAN stands for the scanned rows, of which `matches` says which pass.
 OTHERS = "SELECT EXISTS (SELECT FROM (SCAN) AS scan WHERE matches IS NOT TRUE)"
 MAX_ADDRESSES = 20
 # What is shown beside the chart, on every page of the log, must not cost more than the page.
 MAX_ROWS_SAMPLED = 5_000
 
 
-def get_duration_percentiles(rows: QuerySet[Call], matching: Q) -> list[tuple[str, int, float, float]]:
-    """Return (API, calls, p50, p95) in milliseconds, of the calls whose duration is known."""
-    return _query_newest(DURATIONS, rows, matching, "api", "duration_ms", limit=MAX_ROWS_SAMPLED)
+class Newest(NamedTuple):
+    """The times of the oldest of the newest MAX_ROWS_SAMPLED, of one more than MAX_ROWS_COUNTED and of MAX_ROWS_SCANNED
+    rows; None where there are fewer, or it was not asked for."""
+
+    sampled: datetime | None
+    counted: datetime | None
+    scanned: datetime | None = None
 
 
-def count_denied_by_address(rows: QuerySet[Call], matching: Q) -> list[tuple[str | None, int, datetime]]:
-    """Return (client address, denied calls, time of the last) for the MAX_ADDRESSES addresses with the most of them."""
-    columns = "client_address", "folded"
-    # Of each row, whether it is denied is checked first, which takes less than most filters.
-    denied = Q(decision="denied") & matching
-    return _query_newest(ADDRESSES, rows, denied, *columns, after=[MAX_ADDRESSES], limit=MAX_ROWS_SAMPLED)
+class Steps(NamedTuple):
+    """The bars of a chart that is counted from rows: of calls from `since` on; steps begin at `origin`."""
+
+    since: datetime
+    origin: datetime
+    step: timedelta
 
 
-def count_newest(rows: QuerySet[Call], matching: Q) -> int | None:
-    """Return the number of matching rows, as core.lists.count_rows does; None if there are more rows than are counted
-    and not all of them match."""
-    if not rows.order_by("-time")[MAX_ROWS_COUNTED : MAX_ROWS_COUNTED + 1].exists():
-        return rows.filter(matching).count()
-    # PostgreSQL reads no further than to the first row that does not match.
-    others = matching and _query_newest(OTHERS, rows, matching, limit=MAX_ROWS_COUNTED + 1) != [(False,)]
-    return None if others else MAX_ROWS_COUNTED + 1
+class Figures(NamedTuple):
+    """What is aggregated of rows that pass: (API, calls, p50, p95) in milliseconds, of the newest calls whose duration
+    is known; (client address, denied calls, time of the last) for the MAX_ADDRESSES addresses with the most of them;
+    (start of the step, allowed, denied)."""
+
+    durations: list[tuple[str, int, float, float]]
+    addresses: list[tuple[str | None, int, datetime]]
+    steps: list[tuple[datetime, int, int]]
 
 
-def get_scan_start(rows: QuerySet[Call]) -> datetime | None:
-    """Return the time of the oldest of the newest MAX_ROWS_SCANNED rows; None if there are fewer."""
-    times = rows.order_by("-time").values_list("time", flat=True)
-    return next(iter(times[MAX_ROWS_SCANNED - 1 : MAX_ROWS_SCANNED]), None)
+def find_newest(rows: QuerySet[Call], *, scanned: bool = False) -> Newest:
+    """Return how far back the newest rows reach; those of a chart that is counted from rows only if `scanned`."""
+    limits = (MAX_ROWS_SAMPLED, MAX_ROWS_COUNTED + 1, *([MAX_ROWS_SCANNED] if scanned else []))
+    sql, params = rows.order_by("-time").values("time").query.sql_with_params()
+    with connections[rows.db].cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(f'({sql} LIMIT 1 OFFSET %s)' for _ in limits)}",
+            [value for limit in limits for value in (*params, limit - 1)],
+        )
+        return Newest(*cursor.fetchone())
 
 
 def get_first_match(rows: QuerySet[Call], matching: Q) -> datetime | None:
@@ -72,30 +91,45 @@ def get_first_match(rows: QuerySet[Call], matching: Q) -> datetime | None:
     return rows.filter(matching).order_by("time").values_list("time", flat=True).first()
 
 
-def count_by_step(
-    rows: QuerySet[Call], matching: Q, since: datetime, origin: datetime, step: timedelta
-) -> list[tuple[datetime, int, int]]:
-    """Return (start of the step, allowed, denied) of the calls from `since` on, which must not be before the scan's
-    start; steps begin at `origin`."""
-    found, params = rows.filter(matching, time__gte=since).values("time", "decision", "folded").query.sql_with_params()
+def get_figures(rows: QuerySet[Call], matching: Q, newest: Newest, steps: Steps | None = None) -> Figures:
+    """Aggregate the newest rows that pass `matching`: durations and addresses, and with `steps`, which must not begin
+    before the scan, the bars of a chart."""
+    since = steps.since if steps else newest.sampled
+    found = rows.filter(matching, time__gte=since) if since else rows.filter(matching)
+    columns = ("time", "decision", "folded", "api", "duration_ms", "client_address")
+    sql, params = found.values(*columns).query.sql_with_params()
+    values: list[Any] = [*params, newest.sampled or "-infinity", MAX_ADDRESSES]
+    if steps:
+        values += [steps.step.total_seconds(), steps.origin]
     with connections[rows.db].cursor() as cursor:
-        cursor.execute(BY_STEP.replace("ROWS", found), [step.total_seconds(), origin, *params])
-        return cursor.fetchall()
+        cursor.execute(SAMPLE.replace("STEPS", STEPS if steps else "").replace("ROWS", sql), values)
+        parts = cursor.fetchall()
+    return Figures(
+        sorted((name, calls, *times) for part, name, _, calls, _, *times in parts if part == "api"),
+        sorted(
+            ((name, int(calls), last) for part, name, last, calls, *_ in parts if part == "address"),
+            key=lambda address: (address[1], address[2]),
+            reverse=True,
+        ),
+        [(start, calls, denied) for part, _, start, calls, denied, *_ in parts if part == "step"],
+    )
 
 
-def _query_newest(
-    sql: str,
-    rows: QuerySet[Call],
-    matching: Q,
-    *columns: str,
-    limit: int,
-    after: Sequence[Any] = (),
-) -> list[tuple[Any, ...]]:
-    """Run `sql` over the scan of `limit` rows, which has these columns, `time` and `matches`; `after` are the
-    statement's parameters behind the scan's."""
-    matches = ExpressionWrapper(matching or Q(time__isnull=False), output_field=BooleanField())
-    newest = rows.order_by("-time").annotate(matches=matches).values("time", "matches", *columns)[:limit]
-    scan, params = newest.query.sql_with_params()
+def count_newest(rows: QuerySet[Call], matching: Q, newest: Newest, passed: int | None = None) -> int | None:
+    """Return the number of matching rows, as core.lists.count_rows does; None if there are more rows than are counted
+    and not all of them match. `passed` is the number of calls that a chart counted from rows, if there is one."""
+    if newest.counted is None:
+        return rows.filter(matching).count()
+    if passed is not None and passed <= MAX_ROWS_COUNTED:
+        return None
+    return None if matching and _has_others(rows, matching) else MAX_ROWS_COUNTED + 1
+
+
+def _has_others(rows: QuerySet[Call], matching: Q) -> bool:
+    """Return whether any of the newest rows does not match. PostgreSQL reads no further than to the first."""
+    matches = ExpressionWrapper(matching, output_field=BooleanField())
+    newest = rows.order_by("-time").annotate(matches=matches).values("time", "matches")[: MAX_ROWS_COUNTED + 1]
+    sql, params = newest.query.sql_with_params()
     with connections[rows.db].cursor() as cursor:
-        cursor.execute(sql.replace("SCAN", scan), [*params, *after])
-        return cursor.fetchall()
+        cursor.execute(OTHERS.replace("SCAN", sql), params)
+        return bool(cursor.fetchone()[0])

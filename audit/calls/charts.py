@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.urls import reverse
 from django.utils import timezone
 
 from audit.calls import rollups
-from audit.calls.aggregates import count_by_step, get_first_match, get_scan_start
+from audit.calls.aggregates import Figures, Steps, count_newest, find_newest, get_figures, get_first_match
 from audit.calls.chart_shapes import Chart, build_scale, build_times, draw_bars
 from audit.calls.rollups import Bar
 from core.filters.time_range import TIME_FIELDS, LogFilter
@@ -31,12 +31,29 @@ MIN_RANGE = timedelta(minutes=1)
 ROLLUP_FILTERS = ("api", "key_id", "reason", "decision")
 
 
-def build_log_chart(account_id: int, calls: LogFilter) -> Chart:
-    """Return the chart of the calls that pass the filters; without any, of the last DEFAULT_RANGE."""
+class LogFigures(NamedTuple):
+    """The chart of the calls that pass the log's filters, what is shown beside it, and their number for the list, as
+    aggregates.count_newest counts it."""
+
+    chart: Chart
+    figures: Figures
+    total: int | None
+
+
+def build_log_figures(account_id: int, calls: LogFilter) -> LogFigures:
+    """Return the chart of the calls that pass the filters, without any of the last DEFAULT_RANGE, and their figures."""
     until = (calls.until or timezone.now()).astimezone(UTC)
     narrowed, other_filters = split_filters(calls)
     if other_filters:
         return _build_from_rows(calls, until)
+    newest = find_newest(calls.qs)
+    figures = get_figures(calls.qs, calls.matching, newest)
+    chart = _build_log_chart(account_id, calls, until, narrowed)
+    return LogFigures(chart, figures, count_newest(calls.qs, calls.matching, newest))
+
+
+def _build_log_chart(account_id: int, calls: LogFilter, until: datetime, narrowed: Mapping[str, Any]) -> Chart:
+    """Return the chart of calls that are narrowed by filters that rollups know."""
     recent = not (calls.since or narrowed)
     first = calls.since or (rollups.get_first_hour(account_id=account_id, **narrowed) if narrowed else None)
     since = first.astimezone(UTC) if first and first < until else until - DEFAULT_RANGE
@@ -78,17 +95,20 @@ def _build_from_rollups(
     return _build_chart(bars, step, since, until, filters, cut=cut, head_cut=head_cut, recent=recent)
 
 
-def _build_from_rows(calls: LogFilter, until: datetime) -> Chart:
+def _build_from_rows(calls: LogFilter, until: datetime) -> LogFigures:
     """Count the newest rows, at most MAX_ROWS_SCANNED, by filters that rollups do not know."""
-    scanned_since = get_scan_start(calls.qs)
-    since = scanned_since or calls.since or get_first_match(calls.qs, calls.matching) or until - DEFAULT_RANGE
+    newest = find_newest(calls.qs, scanned=True)
+    since = newest.scanned or calls.since or get_first_match(calls.qs, calls.matching) or until - DEFAULT_RANGE
     since = min(since.astimezone(UTC), until - MIN_RANGE)
     step = _choose_step(since, until)
     counted: rollups.Counted = {}
     origin = rollups.get_origin(since, step)
-    rollups.add_counts(counted, count_by_step(calls.qs, calls.matching, scanned_since or since, origin, step))
+    steps = Steps(newest.scanned or since, origin, step)
+    figures = get_figures(calls.qs, calls.matching, newest, steps)
+    rollups.add_counts(counted, figures.steps)
     bars = rollups.build_bars(counted, since, until, step)
-    return _build_chart(bars, step, since, until, _keep_filters(calls), scanned_since=scanned_since)
+    chart = _build_chart(bars, step, since, until, _keep_filters(calls), scanned_since=newest.scanned)
+    return LogFigures(chart, figures, count_newest(calls.qs, calls.matching, newest, chart.allowed + chart.denied))
 
 
 def _choose_step(since: datetime, until: datetime) -> timedelta:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from audit.calls import charts
-from audit.calls.aggregates import MAX_ROWS_SAMPLED, count_denied_by_address, count_newest, get_duration_percentiles
+from audit.calls.aggregates import MAX_ROWS_SAMPLED
 from audit.calls.filters import CallFilter, CallPageFilter, CallTailFilter
 from audit.calls.list_columns import LOG
 from audit.calls.names import LogNames, get_log_names, list_owner_nicknames
@@ -82,15 +82,14 @@ def log_chart(request: SignedIn) -> HttpResponse:
     if not calls.is_valid():
         return render(request, template, {"filter": calls}, status=400)
     record_auditor_read(request, CALLS.name, calls.active)
+    chart, figures, total = charts.build_log_figures(account.pk, calls)
     context = {
         "filter": calls,
-        "chart": charts.build_log_chart(account.pk, calls),
-        "durations": [
-            (names.apis.get(api, api), *figures) for api, *figures in get_duration_percentiles(calls.qs, calls.matching)
-        ],
-        "addresses": count_denied_by_address(calls.qs, calls.matching),
+        "chart": chart,
+        "durations": [(names.apis.get(api, api), *times) for api, *times in figures.durations],
+        "addresses": figures.addresses,
         "sampled": MAX_ROWS_SAMPLED,
-        "total": _format_total(count_newest(calls.qs, calls.matching), get_list_choice(request.user, LOG).page_size),
+        "total": _format_total(total, get_list_choice(request.user, LOG).page_size),
     }
     return render(request, template, context)
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account, User
 from audit.calls import charts, rollups
-from audit.calls.aggregates import count_denied_by_address, get_duration_percentiles
+from audit.calls.aggregates import find_newest, get_figures
 from audit.calls.filters import CallFilter
 from audit.calls.selectors import list_calls
 from audit.paging import MAX_ROWS_SCANNED
@@ -95,9 +95,11 @@ def test_addresses_are_looked_for_among_so_many_rows(acme: Account, monkeypatch:
     for n in range(5):
         a_call(acme, time=now - timedelta(minutes=n))
     monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SAMPLED", 5)
-    assert count_denied_by_address(list_calls(acme.pk), Q()) == []
+    calls = list_calls(acme.pk)
+    assert get_figures(calls, Q(), find_newest(calls)).addresses == []
     monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SAMPLED", 6)
-    assert [addresses[:2] for addresses in count_denied_by_address(list_calls(acme.pk), Q())] == [("192.0.2.1", 1)]
+    addresses = get_figures(calls, Q(), find_newest(calls)).addresses
+    assert [address[:2] for address in addresses] == [("192.0.2.1", 1)]
 
 
 def summed(account: Account) -> list[datetime]:
@@ -136,14 +138,14 @@ def test_the_chart_shows_the_calls_of_the_list(acme: Account) -> None:
     for query in FILTERS:
         calls = CallFilter(QueryDict(query), list_calls(acme.pk))
         assert calls.is_valid(), query
-        chart = charts.build_log_chart(acme.pk, calls)
+        chart, figures, total = charts.build_log_figures(acme.pk, calls)
         listed = calls.filtered_rows
         allowed, denied = (listed.filter(decision=decision).count() for decision in ("allowed", "denied"))
         assert (chart.allowed, chart.denied) == (allowed, denied), query
         assert calls.since is None or chart.since == calls.since, query
-        assert sum(durations[1] for durations in get_duration_percentiles(calls.qs, calls.matching)) == (
-            listed.exclude(duration_ms=None).count()
-        ), query
+        assert total == listed.count(), query
+        assert sum(durations[1] for durations in figures.durations) == listed.exclude(duration_ms=None).count(), query
+        assert sum(address[1] for address in figures.addresses) == denied, query
         counts.add((allowed, denied))
     assert len(counts) > 10
 
