@@ -41,10 +41,16 @@ def get_page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], time: str
     if not matching:
         return _trim_page(list(rows[: size + 1]), size)
     scan = _scan(rows, matching, order, size)
-    found = _load(rows, scan.positions, order)
-    if not found or not scan.is_stopped:
-        return _trim_page(found, size)
-    return Page(found[: scan.matches], found[-1].position, getattr(found[-1], time))
+    if not scan.is_stopped:
+        return _trim_page(_load(rows, scan.positions, order), size)
+    last = dict(zip(order, scan.positions[-1], strict=True))
+    if time in last:
+        # The last row need not be loaded.
+        found, end = _load(rows, scan.positions[: scan.matches], order), rows.model(**last)
+    else:
+        found = _load(rows, scan.positions, order)
+        end = found[-1]
+    return Page(found[: scan.matches], end.position, getattr(end, time))
 
 
 class _Scan(NamedTuple):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from django.contrib.auth import get_user_model
-from django.db.models.functions import Lower
+from django.db import connection
 
 
 class LogNames(NamedTuple):
@@ -17,14 +16,17 @@ class LogNames(NamedTuple):
 
 
 MAX_NICKNAMES = 200
+NICKNAMES = "SELECT nickname FROM accounts_user WHERE account_id = %s ORDER BY lower(nickname) LIMIT %s"
 Lookup = Callable[[int | None], LogNames]
 _lookups: list[Lookup] = []
 
 
 def list_owner_nicknames(account_id: int) -> list[str]:
     """Return up to MAX_NICKNAMES nicknames of the account's users, as suggestions for the filter."""
-    users = get_user_model().objects.filter(account_id=account_id)
-    return list(users.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MAX_NICKNAMES])
+    with connection.cursor() as cursor:
+        # Plain SQL, because composing this takes Django longer than PostgreSQL takes to run it.
+        cursor.execute(NICKNAMES, [account_id, MAX_NICKNAMES])
+        return [nickname for (nickname,) in cursor.fetchall()]
 
 
 def register_lookup(lookup: Lookup) -> None:
