@@ -30,6 +30,7 @@ LOG_TABLE_RIGHTS = {
     # Written by maintain, as the owner.
     "audit_usage": "SELECT",
     "audit_usage_day": "SELECT",
+    "audit_usage_path": "SELECT",
     "audit_usage_state": "SELECT",
     # Written by the triggers, which run as the owner.
     "key_epoch": "SELECT",

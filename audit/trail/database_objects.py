@@ -21,7 +21,7 @@ from audit.trail.verdict import Problem
 
 TABLES = (
     *("audit_event", "audit_head", "audit_call", "audit_rollup", "audit_digest", "audit_verification"),
-    *("audit_rollup_total", "audit_usage", "audit_usage_day", "audit_usage_state"),
+    *("audit_rollup_total", "audit_usage", "audit_usage_day", "audit_usage_path", "audit_usage_state"),
 )
 OBJECTS_FILE = Path(__file__).with_name("objects.txt")
 # The log's partitions must be like the log itself; only their bounds differ.

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from audit.calls.seals import get_sealed_until
+from audit.usage import outlines
 from core.replica import lift_time_limits
 
 PERIOD = timedelta(days=30)
@@ -21,6 +22,8 @@ DAY = timedelta(days=1)
 MAX_CALLS_READ = 100_000
 # Refused before any secret or signature matched. Who sent them is anyone's guess: they are summed without address.
 UNPROVEN = ("invalid_credentials", "unreadable_request", "unavailable")
+# Refused for what was sent, whatever the key's settings are.
+FOR_WHAT_WAS_SENT = (*UNPROVEN, "stale_timestamp", "secret_retired", "replayed")
 # Refused before routes are looked at; the log has none for them.
 BEFORE_ROUTE = ("account_inactive", "owner_inactive", "key_disabled", "key_expired", "ip_not_allowed")
 # The route of a question about the key itself, and the paths of such calls in the proxies of deploy/ and without one.
@@ -55,9 +58,9 @@ _SUM_UNPROVEN = f"""
     FROM audit_call WHERE {_RANGE} AND reason = ANY (%(unproven)s) GROUP BY 1, 2, 3, 5, 8
 """
 _SELECT_UNMATCHED = f"""
-    SELECT account_id, key_id, api, text(client_address), credential, method, path, query, reason, old_secret,
-        max(time), sum(folded)
-    FROM audit_call WHERE {_RANGE} AND reason = ANY (%(before_route)s) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    SELECT account_id, key_id, api, text(client_address), credential, method, path, query, {outlines.OUTLINE},
+        reason, old_secret, max(time), sum(folded)
+    FROM audit_call WHERE {_RANGE} AND reason = ANY (%(before_route)s) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 """
 _CONFLICT = (
     "key_id, api, client_address, credential, hashtextextended(route, 0), module, reason, old_secret"  # audit_usage_key
@@ -88,6 +91,14 @@ _SUBTRACT = """
 """
 
 
+# A version without outlines may have summed last: then they begin anew.
+_ADVANCE = """
+    UPDATE audit_usage_state SET until = %(until)s, paths_until = %(until)s,
+        paths_since = CASE WHEN until IS NULL THEN '-infinity' WHEN paths_until = until THEN paths_since
+            ELSE %(since)s END
+"""
+
+
 def roll_up(match_route: MatchRoute) -> int:
     """Add every sealed hour that is not summed yet, each day in a transaction of its own; return how many hours were
     added. Safe at any time from any node.
@@ -104,7 +115,7 @@ def rebuild(match_route: MatchRoute) -> int:
     """Empty the roll-ups and sum all sealed hours that the log still has; return how many hours were added."""
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         _lock_state(cursor)
-        cursor.execute("TRUNCATE audit_usage, audit_usage_day")
+        cursor.execute("TRUNCATE audit_usage, audit_usage_day, audit_usage_path")
         cursor.execute("UPDATE audit_usage_state SET until = NULL")
     return roll_up(match_route)
 
@@ -144,12 +155,14 @@ def _add_next(sealed: datetime, match_route: MatchRoute) -> timedelta:
         values |= {"unproven": list(UNPROVEN), "before_route": list(BEFORE_ROUTE)}
         cursor.execute(_SUM, values | {"apart": [*UNPROVEN, *BEFORE_ROUTE]})
         cursor.execute(_SUM_UNPROVEN, values)
+        outlines.collect(cursor, LOGGED_ROUTE, _RANGE, values | {"apart": [*FOR_WHAT_WAS_SENT, *BEFORE_ROUTE]})
         _copy_matched(cursor, values, match_route)
         cursor.execute("ANALYZE usage_fresh")
         # Days that are over before the counted ones only tell when something was last seen.
         cursor.execute(_SAVE, {"day": day.date(), "counted": day >= get_period_start(sealed)})
         cursor.execute(_SUBTRACT, [get_period_start(until).date()])
-        cursor.execute("UPDATE audit_usage_state SET until = %s", [until])
+        outlines.save(cursor, day.date(), get_period_start(until).date())
+        cursor.execute(_ADVANCE, {"since": since, "until": until})
     return until - since
 
 
@@ -162,12 +175,17 @@ def _get_first_hour(cursor: Any) -> datetime | None:
 def _copy_matched(cursor: Any, values: dict[str, Any], match_route: MatchRoute) -> None:
     """Copy the calls that were refused before routes are looked at, with the route that their path matches."""
     summed: dict[tuple[Any, ...], tuple[datetime, int]] = {}
+    called: set[tuple[str, str, str]] = set()
     with connections["maintenance"].chunked_cursor() as rows:
         rows.execute(_SELECT_UNMATCHED, values)
-        for *identity, method, path, query, reason, old_secret, last_seen, calls in rows:
-            group = (*identity, *match_route(identity[2], method, path, query), reason, old_secret)
+        for *identity, method, path, query, outline, reason, old_secret, last_seen, calls in rows:
+            api = identity[2]
+            route, module = match_route(api, method, path, query)
+            called.add((api, route, outline))
+            group = (*identity, route, module, reason, old_secret)
             last, count = summed.get(group, (last_seen, 0))
             summed[group] = max(last, last_seen), count + calls
     with cursor.copy(f"COPY usage_fresh ({_ALIKE}, last_seen, calls) FROM STDIN") as copy:
         for group, sums in summed.items():
             copy.write_row((*group, *sums))
+    outlines.add(cursor, called)

@@ -10,15 +10,17 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-from audit.usage.roll_up import BEFORE_ROUTE, LOGGED_ROUTE, MAX_CALLS_READ, UNPROVEN, get_period_start
+from audit.usage.roll_up import (
+    BEFORE_ROUTE,
+    FOR_WHAT_WAS_SENT,
+    LOGGED_ROUTE,
+    MAX_CALLS_READ,
+    UNPROVEN,
+    get_period_start,
+)
 from core.bounded_cache import BoundedCache
 from core.replica import get_log_database
 
-# Refusals for what was sent, whatever the key's settings are.
-_FOR_WHAT_WAS_SENT = (
-    *("invalid_credentials", "unreadable_request", "unavailable"),
-    *("stale_timestamp", "secret_retired", "replayed"),
-)
 # The second column changes whenever the log is summed further, or anew.
 _STATE = "SELECT max(until), max(xmin::text || ctid::text), clock_timestamp() FROM audit_usage_state"
 _ASKED = "key_id = ANY (%(keys)s) AND reason <> ALL (%(sent)s)"
@@ -39,19 +41,18 @@ _SUMMED = f"""
 _READ_SUMMED = _SUMMED.format(apart="")
 # Without the calls that are read from the log for their paths.
 _READ_SUMMED_APART = _SUMMED.format(apart="AND route <> ALL (%(by_path)s) AND reason <> ALL (%(before_route)s)")
-_APART = f"{LOGGED_ROUTE} = ANY (%(by_path)s) OR reason = ANY (%(before_route)s)"
+_BY_PATH = f"({LOGGED_ROUTE} = ANY (%(by_path)s) OR reason = ANY (%(before_route)s))"
+_RECENT_BY_PATH = f"({LOGGED_ROUTE} = ANY (%(recent_by_path)s) AND path ~ %(paths)s)"
 
 
-def _build_recent(*, by_path: bool) -> str:
-    """Return the statement for the calls that are not summed yet, and those whose paths are asked for. The time is a
-    parameter, because the planner must know how little of the log is left to read."""
-    newest = f"(time >= %(until)s OR {_APART})" if by_path else "time >= %(until)s"
-    asked = _ASKED if by_path else _ASKED_OF_LITTLE
-    by_path_condition = _APART if by_path else "reason <> '' AND reason = ANY (%(before_route)s)"
+def _build_recent(newest: str, by_path: str, asked: str = _ASKED_OF_LITTLE) -> str:
+    """Return the statement for the calls that are not summed yet, and those whose paths are asked for: which calls are
+    read, and which of them with their paths. The time is a parameter, because the planner must know how little of the
+    log is left to read."""
     return f"""
         WITH scanned AS MATERIALIZED (
             SELECT key_id, client_address, credential, rule, path, api, module, reason, folded, time, method, query,
-                {by_path_condition} AS by_path
+                {by_path} AS by_path
             FROM audit_call WHERE {asked} AND time >= %(since)s AND {newest}
             ORDER BY time DESC LIMIT %(limit)s
         ), recent AS (
@@ -71,7 +72,10 @@ def _build_recent(*, by_path: bool) -> str:
     """
 
 
-_READ_RECENT, _READ_RECENT_BY_PATH = _build_recent(by_path=False), _build_recent(by_path=True)
+_RECENT = "time >= %(until)s"
+_READ_RECENT = _build_recent(_RECENT, "reason <> '' AND reason = ANY (%(before_route)s)")
+_READ_RECENT_BY_PATH = _build_recent(_RECENT, f"({_BY_PATH} OR {_RECENT_BY_PATH})")
+_READ_BY_PATH = _build_recent(f"({_RECENT} OR {_BY_PATH})", f"({_BY_PATH} OR {_RECENT_BY_PATH})", _ASKED)
 # A form asks again and again as it is filled in, and sums change once an hour. Each process remembers the sums that it
 # read last, of not more rows than take some megabytes.
 MAX_REMEMBERED, MAX_ROWS_REMEMBERED = 8, 50_000
@@ -131,11 +135,12 @@ class CallGroup(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KeyUsage:
-    """How keys were used since `since`. If there were too many calls to read, `scanned_since` is the time before which
-    only those of roll-ups are known."""
+    """How keys were used since `since`, those before `summed_until` by the roll-ups. If there were too many calls to
+    read, `scanned_since` is the time before which only those of roll-ups are known."""
 
     groups: Sequence[CallGroup]
     since: datetime
+    summed_until: datetime
     scanned_since: datetime | None = None
 
     def count_allowed(self) -> Counter[str]:
@@ -158,16 +163,25 @@ class _Summed(NamedTuple):
 _remembered: BoundedCache[_Summed] = BoundedCache(MAX_REMEMBERED)
 
 
-def read_usage(key_ids: Collection[str], *, by_path: Collection[str] = ()) -> KeyUsage:
+def read_usage(
+    key_ids: Collection[str],
+    *,
+    by_path: Collection[str] = (),
+    recent_by_path: Collection[str] = (),
+    paths: str = "",
+) -> KeyUsage:
     """Return the calls with these keys of the last 30 days whose secret matched.
 
     Calls on the routes `by_path`, and with them all that were refused before routes are looked at, are read from the
-    log, the newest MAX_CALLS_READ of them.
+    log, the newest MAX_CALLS_READ of them. Of those on the routes `recent_by_path`, the calls that are not summed yet
+    are read with their paths if those match `paths`, a regular expression.
     """
     values: dict[str, Any] = {
         "keys": list(key_ids),
-        "sent": list(_FOR_WHAT_WAS_SENT),
+        "sent": list(FOR_WHAT_WAS_SENT),
         "by_path": list(by_path),
+        "recent_by_path": list(recent_by_path),
+        "paths": paths,
         "before_route": list(BEFORE_ROUTE),
         "limit": MAX_CALLS_READ,
     }
@@ -175,11 +189,12 @@ def read_usage(key_ids: Collection[str], *, by_path: Collection[str] = ()) -> Ke
         summed = _read_summed(cursor, values)
         # Rows before `until` are sealed: no hour is read twice or not at all, although it may be summed meanwhile.
         values |= {"since": summed.since, "until": summed.until}
-        cursor.execute(_READ_RECENT_BY_PATH if by_path else _READ_RECENT, values)
+        recent = _READ_RECENT_BY_PATH if recent_by_path else _READ_RECENT
+        cursor.execute(_READ_BY_PATH if by_path else recent, values)
         found = cursor.fetchall()
     *_, (scanned,), (oldest,) = found.pop()
     scanned_since = datetime.fromtimestamp(oldest, UTC) if scanned == MAX_CALLS_READ else None
-    return KeyUsage([*summed.groups, *map(_build_group, found)], summed.since, scanned_since)
+    return KeyUsage([*summed.groups, *map(_build_group, found)], summed.since, summed.until, scanned_since)
 
 
 def _read_summed(cursor: Any, values: dict[str, Any]) -> _Summed:

@@ -68,14 +68,20 @@ class UsedCalls(NamedTuple):
 
 
 class ReplayTable(RouteTable):
-    """The routes of an API that match calls without a method by the text of the route that they once matched."""
+    """The routes of an API that match calls without a method by the text of the route that they once matched, or, if
+    that is gone and had no variables, by its path."""
 
     def __init__(self, table: RouteTable, by_text: Mapping[str, Route]) -> None:
         self._table, self._by_text = table, by_text
         self.conditional, self.recordings = table.conditional, table.recordings
 
     def match(self, method: str, path: str, query: str = "") -> Route | None:
-        return self._table.match(method, path, query) if method else self._by_text.get(path)
+        if method:
+            return self._table.match(method, path, query)
+        if (route := self._by_text.get(path)) or "{" in path or "?" in path:
+            return route
+        method, _, path = path.partition(" ")
+        return self._table.match(method, path)
 
     def is_unambiguous(self, method: str, path: str, query: str) -> bool:
         return not method or self._table.is_unambiguous(method, path, query)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
+from itertools import chain
 from types import MappingProxyType
 
 from django.db.models import QuerySet
 
+from audit.usage.outlines import read_outlines
 from audit.usage.roll_up import WHOAMI
-from audit.usage.selectors import KeyUsage, SecretUsage, read_usage
+from audit.usage.selectors import CallGroup, KeyUsage, SecretUsage, read_usage
 from keys import models
 from keys.apis.description import Description
 from keys.decision import replay
 from keys.decision.addresses import Network, build_rules
 from keys.decision.containment import expand_contained
 from keys.decision.replay import Effect
-from keys.decision.route_changes import UNLISTED, find_undecided
+from keys.decision.route_changes import UNLISTED, build_path_pattern, find_undecided, may_match
+from keys.decision.routes import Route
 from keys.decision.types import Api, Key
 from keys.decision.used_calls import UsedCalls, match_route
 from keys.key_settings import KeySettings
@@ -118,10 +121,7 @@ def replay_retirement(key: models.Key, usage: SecretUsage) -> Replay:
     loaded = _load_keys(models.Key.objects.filter(pk=key.pk))
     keys = loaded.keys
     changes = loaded.get_api_changes(usage.since)
-    old, current = (
-        [used for _, used in _build_calls(KeyUsage(groups, usage.since), keys, changes)]
-        for groups in (usage.old, usage.current)
-    )
+    old, current = ([used for _, used in _build_calls(groups, keys, changes)] for groups in (usage.old, usage.current))
     effect = replay.replay_retirement(old, current, keys[key.public_id], now=time.time())
     return Replay(effect, usage.since, None, loaded.names)
 
@@ -173,15 +173,37 @@ def _replay(
         public_ids = [each.public_id for each in kind.labels]
         before |= dict.fromkeys(public_ids, kind.key)
         after |= dict.fromkeys(public_ids, change(kind))
-    usage = read_usage(before)
-    changes = loaded.get_api_changes(usage.since)
-    if undecided := _find_undecided(loaded, before, changed, usage, changes):
-        usage = read_usage(before, by_path=undecided)
-    calls = _build_calls(usage, before, changes)
+    usage, changes = _read_usage(loaded, before, changed)
+    calls = _build_calls(usage.groups, before, changes)
     if not changed:
         calls = ((api, match_route(used, api) if used.method else used) for api, used in calls)
     effect = replay.replay((used for _, used in calls), before, after, now=time.time())
     return Replay(effect, usage.since, usage.scanned_since, loaded.names, loaded.left_out)
+
+
+def _read_usage(
+    loaded: LoadedKeys, keys: Mapping[str, Key], changed: Mapping[int, LoadedApi]
+) -> tuple[KeyUsage, Mapping[int, set[str]]]:
+    """Return the calls with the keys, known by their paths where those decide, now or after the change, and what was
+    changed of each API meanwhile."""
+    while True:
+        usage = read_usage(keys)
+        changes = loaded.get_api_changes(usage.since)
+        undecided = _find_undecided(loaded, keys, changed, usage, changes)
+        if not undecided:
+            return usage, changes
+        slugs, routes = ({each[place] for each in undecided} for place in (0, 1))
+        outlines = read_outlines(slugs, routes, usage.since)
+        by_path = {
+            route
+            for (slug, route), rivals in undecided.items()
+            if rivals is None or (known := outlines.get(slug, route)) is None or may_match(rivals, known)
+        }
+        paths = build_path_pattern(chain.from_iterable(rivals or () for rivals in undecided.values()))
+        by_paths = read_usage(keys, by_path=by_path, recent_by_path=routes, paths=paths)
+        # Else the log was summed further after the outlines were read.
+        if by_paths.summed_until == usage.summed_until:
+            return by_paths, changes
 
 
 def _find_undecided(
@@ -190,8 +212,9 @@ def _find_undecided(
     changed: Mapping[int, LoadedApi],
     usage: KeyUsage,
     changes: Mapping[int, set[str]],
-) -> set[str]:
-    """Return the routes that do not tell alone what decides about their calls, now or after the change."""
+) -> dict[tuple[str, str], Collection[Route] | None]:
+    """Return the routes that do not tell alone what decides about their calls, now or after the change, by the slug of
+    their API and their text, with what find_undecided says of them."""
     used: dict[int, set[str]] = {pk: set() for pk in loaded.apis}
     api_of = {key_id: key.api.id for key_id, key in keys.items()}
     for group in usage.groups:
@@ -199,22 +222,26 @@ def _find_undecided(
             # The keys of a group mostly have one API.
             for pk in used if len(used) == 1 else set(map(api_of.__getitem__, group.key_ids)):
                 used[pk].add(group.route)
-    undecided = set()
+    undecided: dict[tuple[str, str], Collection[Route] | None] = {}
     for pk, api in loaded.apis.items():
         known = () if {"routes", "encoded_slash"} & changes[pk] else api.routes
-        undecided |= find_undecided(used[pk], known, api.routes)
+        found = [find_undecided(used[pk], known, api.routes)]
         if pk in changed:
             slashed = api.slashed ^ changed[pk].slashed
-            undecided |= find_undecided(used[pk], known, changed[pk].routes, slashed)
+            found.append(find_undecided(used[pk], known, changed[pk].routes, slashed))
+        for route in set().union(*found):
+            every = [each[route] for each in found if route in each]
+            rivals = None if None in every else [*chain.from_iterable(filter(None, every))]
+            undecided[api.api.slug, route] = rivals
     return undecided
 
 
 def _build_calls(
-    usage: KeyUsage, keys: Mapping[str, Key], changes: Mapping[int, set[str]]
+    groups: Iterable[CallGroup], keys: Mapping[str, Key], changes: Mapping[int, set[str]]
 ) -> Iterator[tuple[Api, UsedCalls]]:
     """Yield the calls with keys of one API."""
     api_of = {key_id: key.api for key_id, key in keys.items()}
-    for group in usage.groups:
+    for group in groups:
         every = UsedCalls(
             group.address,
             group.credential,

@@ -7,7 +7,7 @@ import random
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,26 +23,20 @@ from core.bounded_cache import BoundedCache
 from keys.models import Api
 from keys.selectors.decision import build_route_matcher
 from tests.databases import migrated_database
-from tests.factories.accounts import an_account
 from tests.factories.calls import a_call
-
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-ADDRESSES = ("198.51.100.7", "203.0.113.9", "2001:db8::7")
-KEYS = ("0123456789ab", "ba9876543210")
-# Path and query, and what the billing API has for them.
-ROUTES = {
-    ("/invoices", ""): ("GET /invoices", "invoices"),
-    ("/invoices/17", ""): ("GET /invoices/{invoice_id}", "invoices"),
-    ("/customers/ü", "q=%C3%BC&a=ü"): ("GET /customers/{customer_id}", "customers"),
-    ("/nowhere/17", ""): ("", ""),
-    ("/_keyward/whoami", ""): ("whoami", ""),
-    ("/v1/whoami/billing", ""): ("whoami", ""),
-}
-UNPROVEN = ("invalid_credentials", "unreadable_request", "unavailable")
-BEFORE_ROUTE = ("account_inactive", "owner_inactive", "key_disabled", "key_expired", "ip_not_allowed")
-NO_ROUTE = ("stale_timestamp", "secret_retired")
-ROUTED = ("", "", "", "", "replayed", "module_not_granted", "recordings_not_allowed")
+from tests.factories.usage import (
+    BEFORE_ROUTE,
+    DAY,
+    HOUR,
+    KEYS,
+    NO_ROUTE,
+    NOW,
+    ROUTES,
+    UNPROVEN,
+    an_account_alone,
+    log_some,
+    seal_until,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,43 +48,7 @@ def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest
 
 @pytest.fixture
 def account(own_database: None) -> Account:
-    """An account whose calls are the only ones."""
-    with connections["maintenance"].cursor() as cursor:
-        cursor.execute("ALTER TABLE audit_call DISABLE TRIGGER ALL; DELETE FROM audit_call")
-        for guard in ("change", "delete", "truncate"):
-            cursor.execute(f"ALTER TABLE audit_call ENABLE ALWAYS TRIGGER audit_call_refuse_{guard}")
-        cursor.execute("TRUNCATE audit_usage, audit_usage_day; UPDATE audit_usage_state SET until = NULL")
-    return an_account(f"acme{random.randrange(10**9)}")
-
-
-def log_some(account: Account, count: int, seed: int, days: int = 70) -> None:
-    """Log calls as the gateway would, at random times of the last `days`, with some that count for no key."""
-    rng = random.Random(seed)
-    for _ in range(count):
-        reason = rng.choice((*ROUTED, *UNPROVEN, *BEFORE_ROUTE, *NO_ROUTE))
-        (path, query), (route, module) = rng.choice(list(ROUTES.items()))
-        rule, network = "", rng.choice(("", "203.0.113.0/24"))
-        if reason in ROUTED:
-            found = "" if route == "whoami" else route
-            rule = "; ".join(filter(None, (network, found) if not reason else (found,)))
-        else:
-            module = ""
-        a_call(
-            account if rng.random() > 0.05 else None,
-            time=NOW - DAY * days * rng.random(),
-            key_id=rng.choice((*KEYS, KEYS[0], "")),
-            api=rng.choice(("billing", "billing", "gone")),
-            client_address=rng.choice((*ADDRESSES, None) if reason in UNPROVEN else ADDRESSES),
-            credential=rng.choice(("bearer", "token")),
-            path=path,
-            query=query,
-            rule=rule,
-            module=module if reason in ROUTED else "",
-            reason=reason,
-            decision="denied" if reason else "allowed",
-            folded=rng.choice((1, 1, 7)) if reason in UNPROVEN else 1,
-            old_secret=reason not in UNPROVEN and rng.random() < 0.3,
-        )
+    return an_account_alone()
 
 
 def compute_slowly(until: datetime) -> dict[tuple[Any, ...], tuple[datetime, int]]:
@@ -121,10 +79,6 @@ def read_usage() -> dict[tuple[Any, ...], tuple[datetime, int]]:
     found = {row[:-2]: row[-2:] for row in rows}
     assert len(found) == len(rows)
     return found
-
-
-def seal_until(monkeypatch: pytest.MonkeyPatch, until: datetime) -> None:
-    monkeypatch.setattr(roll_up, "get_sealed_until", lambda: until)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -236,7 +190,7 @@ def test_the_application_cannot_change_them() -> None:
         cursor.execute(
             "SELECT r FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS r, unnest(%s::text[]) AS t"
             " WHERE has_table_privilege(t, r)",
-            [["audit_usage", "audit_usage_day", "audit_usage_state"]],
+            [["audit_usage", "audit_usage_day", "audit_usage_path", "audit_usage_state"]],
         )
         assert cursor.fetchall() == []
 
