@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.db import connection
 from django.db.models import Count, Q, QuerySet, Value
 from django.db.models.functions import Lower, Now
 
@@ -18,6 +19,11 @@ from keys.models import IpList, Key, Module
 RECENT_PERIOD = timedelta(days=7)
 MAX_CALLS_COUNTED = 1000
 LAST_EVENTS = 10
+MODULES = """
+    SELECT m.slug, m.name, m.number, m.contained, g.key_id IS NOT NULL
+    FROM keys_module m LEFT JOIN keys_keymodule g ON g.module_id = m.id AND g.key_id = %s
+    WHERE m.api_id = %s ORDER BY m.position, m.id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,26 @@ class GrantedModule(NamedTuple):
 
 
 def list_granted_modules(key: Key) -> list[GrantedModule]:
-    """Return the modules that the key was granted and all that they contain, in the API's order."""
+    """Return the modules that the key was granted and all that they contain, in the API's order. The modules of the key
+    and of its API must be loaded with it."""
     modules = sorted(key.api.modules.all(), key=lambda module: (module.position, module.pk))
+    return _list_granted(key, modules, {module.slug for module in key.modules.all()})
+
+
+def load_granted_modules(key: Key) -> list[GrantedModule]:
+    """Return what list_granted_modules does, of a key that was loaded alone."""
+    modules, granted = [], set()
+    with connection.cursor() as cursor:
+        cursor.execute(MODULES, [key.pk, key.api_id])
+        for slug, name, number, contained, is_granted in cursor.fetchall():
+            modules.append(Module(slug=slug, name=name, number=number, contained=json.loads(contained)))
+            granted |= {slug} if is_granted else set()
+    return _list_granted(key, modules, granted)
+
+
+def _list_granted(key: Key, modules: list[Module], granted: set[str]) -> list[GrantedModule]:
     if key.all_modules:
         return [GrantedModule(module, []) for module in modules]
-    granted = {module.slug for module in key.modules.all()}
     slugs = expand_contained(granted, {module.slug: module.contained for module in modules})
     return [
         GrantedModule(module, _list_containers(module, modules, granted)) for module in modules if module.slug in slugs

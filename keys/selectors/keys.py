@@ -77,6 +77,11 @@ def with_page_relations(keys: QuerySet[Key]) -> QuerySet[Key]:
     return with_use(with_status(related))
 
 
+def with_own_columns(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """Load what a key's page shows of the key, its API and its owner, in one query."""
+    return with_use(with_status(keys.select_related("api", "owner").defer("api__document")))
+
+
 def with_settings_relations(keys: QuerySet[Key]) -> QuerySet[Key]:
     """Load all that a key's settings consist of, in a number of queries that does not depend on the number of keys."""
     related = keys.select_related("api", "owner").prefetch_related("addresses", "ip_lists", "modules")

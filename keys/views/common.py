@@ -26,7 +26,7 @@ from keys.docs.documentation import get_row_version, load_documentation
 from keys.docs.granted import load_api_modules
 from keys.forms.options import KeyFormOptions
 from keys.models import Api, Key
-from keys.selectors.keys import with_page_relations, with_settings_relations
+from keys.selectors.keys import with_own_columns, with_page_relations, with_settings_relations
 from keys.visibility import get_visible_ip_lists, get_visible_keys
 
 
@@ -38,6 +38,13 @@ def can_change_keys(request: SignedIn) -> bool:
 def get_key_or_404(request: SignedIn, public_id: str) -> Key:
     """Return the key if the user may see it. Raise Http404 for deleted keys and those of other accounts."""
     return _get_or_404(with_page_relations(get_visible_keys(request.user)), public_id)
+
+
+def get_key_alone_or_404(request: SignedIn, public_id: str) -> Key:
+    """Return the key as get_key_or_404 does, without its modules and addresses."""
+    key = _get_or_404(with_own_columns(get_visible_keys(request.user)), public_id)
+    key.account = own_account(request)
+    return key
 
 
 def get_changeable_key_or_404(request: SignedIn, public_id: str) -> Key:

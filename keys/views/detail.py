@@ -15,10 +15,10 @@ from core.pages import own_account, render_page
 from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.decision.addresses import format_network, get_width_warning
-from keys.selectors.detail import list_granted_modules, list_ip_lists, list_last_events
+from keys.selectors.detail import list_ip_lists, list_last_events, load_granted_modules
 from keys.selectors.flags import NOT_IN_FORCE, format_field, format_flag
 from keys.selectors.rotation import get_next_rotation
-from keys.views.common import can_change_keys, get_key_or_404
+from keys.views.common import can_change_keys, get_key_alone_or_404
 
 LABELLED = ("name", "addresses", "ip_lists", "expiry", "scheduled_rotation")
 
@@ -26,7 +26,7 @@ LABELLED = ("name", "addresses", "ip_lists", "expiry", "scheduled_rotation")
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
 def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
-    key = get_key_or_404(request, public_id)
+    key = get_key_alone_or_404(request, public_id)
     rules = Policy.from_data(key.api.policy)
     context: dict[str, Any] = {
         "key": key,
@@ -38,7 +38,7 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "may_see_settings": has_permission(request.user, Permission.USERS_SEE),
         "rules": rules,
         "not_in_force": NOT_IN_FORCE,
-        "modules": list_granted_modules(key),
+        "modules": load_granted_modules(key),
         "own": [(field.label, format_field(key, field), field.kind) for field in rules.fields],
         "flags": [(rules.get_label(flag), format_flag(key, flag)) for flag in rules.flags],
         "labels": {setting: rules.get_label(setting) for setting in LABELLED},
