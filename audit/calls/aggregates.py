@@ -76,13 +76,18 @@ class Figures(NamedTuple):
 
 def find_newest(rows: QuerySet[Call], *, scanned: bool = False) -> Newest:
     """Return how far back the newest rows reach; those of a chart that is counted from rows only if `scanned`."""
-    limits = (MAX_ROWS_SAMPLED, MAX_ROWS_COUNTED + 1, *([MAX_ROWS_SCANNED] if scanned else []))
-    sql, params = rows.order_by("-time").values("time").query.sql_with_params()
+    limits = [MAX_ROWS_SAMPLED, MAX_ROWS_COUNTED + 1, *([MAX_ROWS_SCANNED] if scanned else [])]
+    times, params = rows.order_by("-time").values("time").query.sql_with_params()
+    joined, values, passed = "(SELECT 'infinity'::timestamptz AS time) AS newest_1", [], 1
+    for limit in sorted(limits):
+        # Looked for from the last one on.
+        found = f"SELECT time FROM ({times}) AS times WHERE time <= newest_{passed}.time LIMIT 1 OFFSET %s"
+        joined += f" LEFT JOIN LATERAL ({found}) AS newest_{limit} ON TRUE"
+        values += [*params, limit - passed]
+        passed = limit
+    columns = ", ".join(f"newest_{limit}.time" for limit in limits)
     with connections[rows.db].cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(f'({sql} LIMIT 1 OFFSET %s)' for _ in limits)}",
-            [value for limit in limits for value in (*params, limit - 1)],
-        )
+        cursor.execute(f"SELECT {columns} FROM {joined}", values)
         return Newest(*cursor.fetchone())
 
 

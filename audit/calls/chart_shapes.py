@@ -104,6 +104,16 @@ class Chart:
     recent: bool = False
 
     @property
+    def bar_values(self) -> list[dict[str, str | bool]]:
+        """What the bars are drawn from."""
+        return [shape.cell_values for shape in self.shapes]
+
+    @property
+    def table_values(self) -> list[dict[str, str | bool]]:
+        """What the rows of the chart's table show."""
+        return [shape.table_values for shape in self.shapes]
+
+    @property
     def unit(self) -> str:
         """What a bar counts: "Calls per day", "Calls per 6 hours"."""
         size, name = next((unit for unit in STEP_UNITS if self.step >= unit[0]), (timedelta(seconds=1), "second"))
