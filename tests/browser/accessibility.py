@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page
 
-# Several states of one document need it once.
 SCRIPT = f"if (!window.axe) {{{Axe().axe_script}}}"
 RUN = "async options => (await axe.run(document, options)).violations"
 # Sheets that sheets import it would put into the page as style elements, which the policy forbids. Nobody reads what is
 # in order. Contrast takes three quarters of axe's time, so it is computed apart.
 STRUCTURE = {"preload": False, "resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": False}}}
 COLOURS = {"preload": False, "resultTypes": ["violations"], "runOnly": ["color-contrast", "link-in-text-block"]}
-# Of texts with the same colours and font before the same backgrounds, three are computed: a list has hundreds.
-RUN_ON_STYLES = """
-async options => {
+# Elements with a text of their own by what contrast depends on: their colours and font, the text around them, and all
+# backgrounds behind them.
+GROUP = """
+() => {
     const backgrounds = new Map([[document.documentElement, ""]]);
     const background = element => {
         if (!backgrounds.has(element)) {
             const own = getComputedStyle(element);
-            const painted = [own.backgroundColor, own.backgroundImage, own.opacity, own.filter, own.position];
-            backgrounds.set(element, background(element.parentElement) + "/" + painted);
+            const painted = `${[own.backgroundColor, own.backgroundImage, own.opacity, own.filter, own.position]}`;
+            const paints = painted !== "rgba(0, 0, 0, 0),none,1,none,static";
+            backgrounds.set(element, background(element.parentElement) + (paints ? `/${painted}` : ""));
         }
         return backgrounds.get(element);
     };
-    const alike = new Map();
+    const hasText = element => element.matches("a[href], button, input, select, textarea")
+        || [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    window.alike = new Map();
     for (const element of document.body.querySelectorAll("*")) {
-        if (element.childElementCount || !element.textContent.trim() || !element.checkVisibility()) continue;
-        const own = getComputedStyle(element);
-        const font = [own.color, own.fontSize, own.fontWeight, own.textShadow, own.clip, own.clipPath];
-        const style = `${element.localName} ${element.disabled} ${font} ${background(element)}`;
+        if (!hasText(element) || !element.checkVisibility()) continue;
+        const own = getComputedStyle(element), around = getComputedStyle(element.parentElement);
+        const font = [own.color, own.fontSize, own.fontWeight, own.textShadow, own.textDecorationLine];
+        const rest = [own.clip, own.clipPath, around.color, around.fontWeight];
+        const style = `${element.localName} ${element.disabled} ${font} ${rest} ${background(element)}`;
         alike.set(style, [...(alike.get(style) || []), element]);
     }
-    const exclude = [...alike.values()].flatMap(elements => elements.slice(3));
-    return (await axe.run({include: document, exclude}, options)).violations;
+    return [...alike.keys()];
 }
+"""
+# Of elements that are alike three are computed: a list has hundreds.
+RUN_ON_STYLES = """
+async ([styles, options]) =>
+    (await axe.run({include: styles.flatMap(style => alike.get(style).slice(0, 3))}, options)).violations
 """
 # What was asked for is there. A page that is not painted has no frames: they are not waited for without a limit.
 SETTLED = """
@@ -48,19 +58,40 @@ async () => {
 """
 
 
+# Styles whose contrast was in order on a page before. None with --full: there each page is computed by itself.
+known_styles: set[str] | None = set()
+
+
 def assert_accessible(page: Page) -> None:
-    """Fail with what axe finds on the page as it is now, light and dark; leave the page light."""
+    """Fail with what axe finds on the page as it is now, light and dark; leave the page light.
+
+    Without --full, contrast is computed for a style (three texts with the same colours, font and backgrounds) on the
+    first page that has it, and not again.
+    """
     found = []
     page.bring_to_front()
-    page.evaluate(SCRIPT)
+    # Several states of one document need it once.
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(SCRIPT)
     for scheme in ("dark", "light"):
         # Without transitions, whoever made the page's context: half-way colours are nobody's.
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.evaluate(SETTLED)
-        violations = page.evaluate(RUN_ON_STYLES, COLOURS)
+        violations = find_poor_contrast(page)
         if scheme == "light":
             violations += page.evaluate(RUN, STRUCTURE)
         for violation in violations:
             where = [" ".join(map(str, node["target"])) for node in violation["nodes"]]
             found.append(f"{page.url} {scheme}: {violation['id']}: {violation['help']}: {', '.join(where)}")
     assert not found, "\n".join(found)
+
+
+def find_poor_contrast(page: Page) -> list[Any]:
+    """Return axe's violations of the rules about colours."""
+    styles = [style for style in page.evaluate(GROUP) if style not in (known_styles or ())]
+    if not styles:
+        return []
+    violations: list[Any] = page.evaluate(RUN_ON_STYLES, [styles, COLOURS])
+    if known_styles is not None and not violations:
+        known_styles.update(styles)
+    return violations

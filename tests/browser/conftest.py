@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+from tests.browser import accessibility
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -38,6 +41,32 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
     # Nothing slides while a test looks at it.
     return {**browser_context_args, "viewport": WIDE, "reduced_motion": "reduce", "locale": "en-GB"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files() -> Iterator[None]:
+    """Static files are found once and kept by browsers, as those of an installation are."""
+    from django.contrib.staticfiles.handlers import StaticFilesHandler
+    from django.http import HttpRequest, HttpResponse
+
+    find, found = StaticFilesHandler.serve, dict[str, tuple[bytes, str]]()
+
+    def serve(handler: StaticFilesHandler, request: HttpRequest) -> HttpResponse:
+        if request.path not in found:
+            with closing(find(handler, request)) as file:
+                found[request.path] = file.getvalue(), file.headers["Content-Type"]
+        content, content_type = found[request.path]
+        return HttpResponse(content, content_type=content_type, headers={"Cache-Control": "max-age=86400"})
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(StaticFilesHandler, "serve", serve)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _contrast_of_each_page(full: bool) -> None:
+    if full:
+        accessibility.known_styles = None
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser import accessibility
 from tests.browser.accessibility import assert_accessible
 
 PAGE = """
@@ -13,6 +14,11 @@ PAGE = """
     @media (prefers-color-scheme: dark) { p { background: #222; color: %s } }
 </style><main><h1>Keys</h1><p>Two.</p>%s</main></html>
 """
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accessibility, "known_styles", set())
 
 
 def test_what_is_in_order_passes(page: Page) -> None:
@@ -39,3 +45,15 @@ def test_one_text_among_many_alike_is_named_if_its_own_colour_or_what_is_behind_
     assert "#faint" in light
     # Three stand for the nine that are alike.
     assert len(light.split(", ")) == 1 + 3
+
+
+def test_a_style_is_known_on_the_next_page_unless_it_was_at_fault(page: Page) -> None:
+    page.set_content(PAGE % ("#eee", ""))
+    assert_accessible(page)
+    known = set(accessibility.known_styles or ())
+    assert known
+    faint = "<p style='color: #ccc'>Faint</p>"
+    for content in (f"<p>Three.</p>{faint}", f"<p>Four.</p>{faint}"):
+        page.set_content(PAGE % ("#eee", content))
+        with pytest.raises(AssertionError, match="light: color-contrast: "):
+            assert_accessible(page)
