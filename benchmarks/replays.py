@@ -163,6 +163,6 @@ def _iter_turn(
 
     yield from parts.items()
     for name, ask in asked.items():
-        for cache in (decision_keys._loaded_for_replay, selectors._remembered):
+        for cache in (decision_keys._read_for_replay, decision_keys._loaded_for_replay, selectors._remembered):
             cache._values.clear()
         yield name + FIRST, ask

@@ -144,6 +144,7 @@ class LoadedKeys:
         return self._api_changes[since]
 
 
+_read_for_replay: BoundedCache[list[_Row]] = BoundedCache(8)
 _loaded_for_replay: BoundedCache[LoadedKeys] = BoundedCache(8)
 
 
@@ -152,7 +153,8 @@ def load_keys(rows: QuerySet[models.Key], limit: int | None = None, *, for_repla
     used ones.
 
     For replays, their APIs match calls that are known by their route alone. Forms ask for them again and again as they
-    are filled in, so they are kept until something changes that decides; `rows` may depend on nothing else.
+    are filled in, so they are kept until something changes that decides; `rows` may depend on nothing else, nor on the
+    entries of IP lists: after a change of those, keys are not read again.
     """
     live_keys = rows.filter(deleted_at=None).order_by().values_list("pk", "listing__used_at").query
     try:
@@ -161,14 +163,23 @@ def load_keys(rows: QuerySet[models.Key], limit: int | None = None, *, for_repla
         return LoadedKeys((), {}, {})
     values = (*values, limit)
     if not for_replay:
-        return _load(sql, values)
-    return get_for_epoch(_loaded_for_replay, (sql, repr(values)), lambda: _load(sql, values, for_replay=True))
+        return _build(_read(sql, values))
+    key = sql, repr(values)
+
+    def load() -> LoadedKeys:
+        found = get_for_epoch(_read_for_replay, key, lambda: _read(sql, values), but_for_lists=True)
+        return _build(found, for_replay=True)
+
+    return get_for_epoch(_loaded_for_replay, key, load)
 
 
-def _load(key_query: str, values: Sequence[Any], *, for_replay: bool = False) -> LoadedKeys:
+def _read(key_query: str, values: Sequence[Any]) -> list[_Row]:
     with connection.cursor() as cursor:
         cursor.execute(_SELECT.format(rows=key_query, alike=_ALIKE), values)
-        found = [_Row(*row) for row in cursor.fetchall()]
+        return [_Row(*row) for row in cursor.fetchall()]
+
+
+def _build(found: Sequence[_Row], *, for_replay: bool = False) -> LoadedKeys:
     apis = {row.api_id: load_api_version(row.api_id, row.api_version) for row in found}
     list_rules = load_list_rules({pk for row in found for pk in row.lists})
     # Keys with the same entries share their rules.

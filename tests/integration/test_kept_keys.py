@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -62,6 +62,17 @@ def test_keys_are_read_again_after_a_change_and_only_then(alice: User) -> None:
     ip_list = an_ip_list(alice, "198.51.100.0/24")
     made[1].ip_lists.add(ip_list)
     assert {rule.text for rule in load(alice)[0].keys[made[1].public_id].rules} == {"203.0.113.0/24", "198.51.100.0/24"}
+    ip_list.entries.update(enabled=False)
+    # The keys are not read again for it.
+    loaded, read = load(alice)
+    assert ({rule.text for rule in loaded.keys[made[1].public_id].rules}, read) == ({"203.0.113.0/24"}, 0)
+    with connections["maintenance"].cursor() as cursor:
+        # What older changes were about is not kept.
+        cursor.execute("DELETE FROM key_change WHERE kind <> 'ip_list'")
+    ip_list.entries.update(enabled=True)
+    loaded, read = load(alice)
+    assert {rule.text for rule in loaded.keys[made[1].public_id].rules} == {"203.0.113.0/24", "198.51.100.0/24"}
+    assert read > 0
     ip_list.entries.update(enabled=False)
     assert {rule.text for rule in load(alice)[0].keys[made[1].public_id].rules} == {"203.0.113.0/24"}
     Key.objects.filter(pk=made[2].pk).update(name="Renamed")
