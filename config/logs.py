@@ -10,9 +10,13 @@ from collections.abc import MutableMapping
 from logging.config import dictConfig
 from typing import Any
 
-import structlog
-
 from core.redaction import REDACTED, redact
+from core.without_module import without_module
+
+# structlog imports rich where it is installed, as it is beside a developer's tools: a tenth of a second for each command,
+# to print tracebacks as no installation prints them.
+with without_module("rich"):
+    import structlog
 
 # The URL of an invitation or of shared documentation is what opens it.
 _LINK_TOKEN = re.compile(r"(/(?:docs|invitation)/)[\w-]{40,}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -12,6 +13,8 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 django_application = get_wsgi_application()
+# Django imports the views with the first request: each process again, if it was forked before.
+import_module(settings.ROOT_URLCONF)
 SCHEME = "https" if settings.HTTPS else "http"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -38,6 +39,13 @@ forwarder_headers = ""
 forwarded_allow_ips = ""
 header_map = "refuse"
 control_socket_disable = True
+
+
+def when_ready(server: Any) -> None:
+    """Before the first worker is forked, exempt what is loaded from garbage collections: one that writes to each object
+    would copy the memory that the workers share."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_fork(server: Any, worker: Any) -> None:
