@@ -117,6 +117,7 @@ def acknowledge(new: Installation) -> None:
     assert new.run("audit_checkpoint").returncode == 0
 
 
+@pytest.mark.full
 @pytest.mark.quality(21)
 def test_a_lost_table_is_restored_to_the_moment_before(tmp_path: Path, figure: Callable[[str], None]) -> None:
     archive, back_up, restore = read_commands()

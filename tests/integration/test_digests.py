@@ -539,7 +539,7 @@ def test_a_range_is_checked_where_the_digests_cover_it(world: SimpleNamespace, t
 @pytest.mark.parametrize("log", ["calls", "events"])
 def test_a_large_export_takes_the_memory_of_one_hour(log: str) -> None:
     """Hours of rows go by, of which the check keeps one hour's at a time."""
-    hours, rows = 60, 300
+    hours, rows = 30, 200
     columns = {
         "calls": [*normal_form.CALL_COLUMNS],
         "late": [*normal_form.LATE_COLUMNS],

@@ -175,7 +175,7 @@ def test_a_killed_server_leaves_a_start_without_an_end_which_reads_as_incomplete
 
 @pytest.mark.quality(20)
 def test_the_server_stays_small_however_long_the_file(acme, full: bool, figure: Callable[[str], None]):
-    rows = 1_000_000 if full else 60_000
+    rows = 1_000_000 if full else 30_000
     more_calls(a_call(acme), rows - ROWS - 1)
     measured = []
     for format in ("csv", "jsonl", "xlsx"):

@@ -41,7 +41,8 @@ def hosts(installation: Installation) -> Iterator[list[GatewayHost]]:
 
 
 @pytest.mark.quality(30)
-@pytest.mark.parametrize("kind", ["haproxy", pytest.param("nginx", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["haproxy", "nginx"])
 def test_no_call_fails_while_hosts_restart_in_turn(
     kind: str,
     installation: Installation,
