@@ -12,7 +12,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from core.filters.shared import SharedFilters
+from core.filters.shared import SharedFilters, SharedFilterSet
 from core.filters.strict import NOT_FILTERS, StrictFilterForm
 
 PAGE_SIZE = 50
@@ -127,7 +127,7 @@ class PageFilter(django_filters.Filter):
     field_class = forms.IntegerField
 
 
-class ListFilter(django_filters.FilterSet):
+class ListFilter(SharedFilterSet):
     """A filter set with `?sort=`. `columns` are the sortable columns by their names in the address."""
 
     columns: ClassVar[dict[str, Column]]

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core.filters.fields import TimeField, ZoneField, build_select, flatten_choices
-from core.filters.shared import SharedFilters
+from core.filters.shared import SharedFilters, SharedFilterSet
 from core.filters.strict import StrictFilterForm
 
 POSITION_FIELDS = ("after", "before", "newest", "start")
@@ -60,7 +60,7 @@ class TimeRangeForm(StrictFilterForm):
         return cleaned
 
 
-class LogFilter(django_filters.FilterSet):
+class LogFilter(SharedFilterSet):
     """Filters of a log. An index serves `qs`; the condition `matching` is applied to its rows."""
 
     MORE: ClassVar[tuple[str, ...]] = ()
