@@ -13,8 +13,8 @@ from typing import Any
 from core.redaction import REDACTED, redact
 from core.without_module import without_module
 
-# structlog imports rich where it is installed, as it is beside a developer's tools: a tenth of a second for each command,
-# to print tracebacks as no installation prints them.
+# structlog imports rich where it is installed, as it is beside a developer's tools: a tenth of a second for each
+# command, to print tracebacks as no installation prints them.
 with without_module("rich"):
     import structlog
 

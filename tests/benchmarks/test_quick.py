@@ -17,8 +17,17 @@ from benchmarks.results import Ratio, format_comparison, save
 from benchmarks.sizes import Size
 
 ROOT = Path(__file__).resolve().parents[2]
-# Each is made of the parts of another that runs in every `./test`; the last only starts and stops, as test_serve.py does.
-OF_THE_SAME_PARTS = {"verify-workers", "verify-latency", "verify-keys", "verify-changes", "support-pages", "growth", "start"}
+# Each is made of the parts of another that runs in every `./test`; the last only starts and stops, as test_serve.py
+# does.
+OF_THE_SAME_PARTS = {
+    "verify-workers",
+    "verify-latency",
+    "verify-keys",
+    "verify-changes",
+    "support-pages",
+    "growth",
+    "start",
+}
 
 
 @pytest.fixture(scope="module")
