@@ -17,9 +17,8 @@ from benchmarks.results import Ratio, format_comparison, save
 from benchmarks.sizes import Size
 
 ROOT = Path(__file__).resolve().parents[2]
-# Each is made of the parts of another that runs in every `./test`; the last only starts and stops, as test_serve.py
-# does.
-OF_THE_SAME_PARTS = {
+# Each is made of the parts of another that runs in every `./test`; "start" does what tests/system/test_serve.py does.
+LEFT_OUT = {
     "verify-workers",
     "verify-latency",
     "verify-keys",
@@ -73,11 +72,7 @@ def test_attacks_refuse_nobody_else_and_leave_little_behind(template, figure):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[pytest.mark.full] if name in OF_THE_SAME_PARTS else [])
-        for name in NAMES
-        if name != "attacks"
-    ],
+    [pytest.param(name, marks=[pytest.mark.full] if name in LEFT_OUT else []) for name in NAMES if name != "attacks"],
 )
 def test_a_benchmark_ends_with_its_ratio(name, template):
     lines = run_quickly(name, template)
