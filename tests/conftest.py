@@ -90,7 +90,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     deselected = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
     items[:] = [item for item in items if item not in deselected]
     config.hook.pytest_deselected(items=deselected)
-    items.sort(key=lambda item: ("playwright" in getattr(item, "fixturenames", ()), not LONG & set(item.path.parts)))
+    items.sort(
+        key=lambda item: (
+            "browser" in item.path.parts or "playwright" in getattr(item, "fixturenames", ()),
+            not LONG & set(item.path.parts),
+        )
+    )
 
 
 @pytest.hookimpl(trylast=True)

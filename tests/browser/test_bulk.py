@@ -147,9 +147,10 @@ def test_without_javascript_each_action_is_a_page(
 @pytest.mark.parametrize("scripted", [True, False])
 @pytest.mark.usefixtures("robots")
 def test_keys_are_added_from_the_page_of_a_list(
-    page: Page, plain_page: Page, live_server: Any, alice: User, sign_in: SignIn, scripted: bool
+    request: pytest.FixtureRequest, live_server: Any, alice: User, sign_in: SignIn, scripted: bool
 ) -> None:
-    office, page = IpList.objects.get(), page if scripted else plain_page
+    office = IpList.objects.get()
+    page: Page = request.getfixturevalue("page" if scripted else "plain_page")
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/ip-lists/{office.pk}/")
     page.get_by_role("link", name="Add keys").click()

@@ -180,8 +180,7 @@ def asks(page: Page) -> None:
 @pytest.mark.parametrize("scripted", [True, False], ids=["script", "no script"])
 @pytest.mark.parametrize("name", FORMS)
 def test_nothing_typed_is_lost(
-    page: Page,
-    plain_page: Page,
+    request: pytest.FixtureRequest,
     live_server: Any,
     alice: User,
     sign_in: SignIn,
@@ -189,7 +188,8 @@ def test_nothing_typed_is_lost(
     name: str,
     scripted: bool,
 ) -> None:
-    tried, page = FORMS[name], page if scripted else plain_page
+    tried = FORMS[name]
+    page: Page = request.getfixturevalue("page" if scripted else "plain_page")
     sign_in(page, alice.email, PASSWORD)
     page.goto(live_server.url + tried.path.format(**ids))
     form = page.locator("main form:not([role=search])").first

@@ -96,9 +96,9 @@ def test_an_api_user_is_disabled_and_enabled_in_its_edit_form(
 
 @pytest.mark.parametrize("scripted", [True, False])
 def test_a_list_is_made_in_place_where_there_is_none(
-    page: Page, plain_page: Page, live_server: Any, alice: User, sign_in: SignIn, scripted: bool
+    request: pytest.FixtureRequest, live_server: Any, alice: User, sign_in: SignIn, scripted: bool
 ) -> None:
-    page = page if scripted else plain_page
+    page: Page = request.getfixturevalue("page" if scripted else "plain_page")
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/keys/new/?api=textpeak")
     expect(page.get_by_text("The account has no IP lists yet.")).to_be_visible()
