@@ -47,7 +47,9 @@ def movements(page: Page, urls: list[str], width: int) -> dict[str, list[str]]:
     return moved
 
 
-@pytest.mark.parametrize("width", [320, 390, 600, 1024, 1440])
+@pytest.mark.parametrize(
+    "width", [*(pytest.param(width, marks=pytest.mark.full) for width in (320, 600, 1024)), 390, 1440]
+)
 def test_no_page_moves_while_it_loads(page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int) -> None:
     offices = an_ip_list(alice, "192.0.2.1")
     key = a_billing_key(alice, "203.0.113.7", "2001:db8:7::/48", ip_lists=frozenset({offices.pk})).key
