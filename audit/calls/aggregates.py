@@ -16,19 +16,19 @@ from audit.models import Call
 from audit.paging import MAX_ROWS_SCANNED
 from core.lists import MAX_ROWS_COUNTED
 
-# ROWS stands for the rows that pass. They are kept for the parts of the statement, which are told apart by the first
-# column.
-SAMPLE = """
+# ROWS stands for the rows that pass. Each is read once; only the sample is kept, for several parts of the statement,
+# which the first column tells apart.
+FIGURES = """
     SELECT * FROM (
-        WITH found AS MATERIALIZED (ROWS), sampled AS (SELECT * FROM found WHERE time >= %s)
+        WITH sample AS MATERIALIZED (SELECT * FROM (ROWS) AS passed WHERE time >= %s)
         SELECT 'api' AS part, api AS name, NULL::timestamptz AS time, count(*) AS calls, NULL::bigint AS denied,
             percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms) AS half,
             percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms) AS most
-        FROM sampled WHERE duration_ms IS NOT NULL GROUP BY api
+        FROM sample WHERE duration_ms IS NOT NULL GROUP BY api
         UNION ALL
         SELECT * FROM (
             SELECT 'address', host(client_address), max(time), sum(folded), NULL::bigint, NULL::float8, NULL::float8
-            FROM sampled WHERE decision = 'denied' GROUP BY client_address ORDER BY 4 DESC, 3 DESC LIMIT %s
+            FROM sample WHERE decision = 'denied' GROUP BY client_address ORDER BY 4 DESC, 3 DESC LIMIT %s
         ) AS addresses
         STEPS
     ) AS figures
@@ -38,7 +38,10 @@ STEPS = """
         SELECT 'step', NULL, date_bin(make_interval(secs => %s), time, %s),
             coalesce(sum(folded) FILTER (WHERE decision = 'allowed'), 0),
             coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0), NULL, NULL
-        FROM found GROUP BY 3
+        FROM (
+            SELECT time, decision, folded FROM sample
+            UNION ALL SELECT time, decision, folded FROM (ROWS) AS passed WHERE time < %s
+        ) AS counted GROUP BY 3
 """
 # SCAN stands for the scanned rows, of which `matches` says which pass.
 OTHERS = "SELECT EXISTS (SELECT FROM (SCAN) AS scan WHERE matches IS NOT TRUE)"
@@ -103,11 +106,12 @@ def get_figures(rows: QuerySet[Call], matching: Q, newest: Newest, steps: Steps 
     found = rows.filter(matching, time__gte=since) if since else rows.filter(matching)
     columns = ("time", "decision", "folded", "api", "duration_ms", "client_address")
     sql, params = found.values(*columns).query.sql_with_params()
-    values: list[Any] = [*params, newest.sampled or "-infinity", MAX_ADDRESSES]
+    sampled = newest.sampled or "-infinity"
+    values: list[Any] = [*params, sampled, MAX_ADDRESSES]
     if steps:
-        values += [steps.step.total_seconds(), steps.origin]
+        values += [steps.step.total_seconds(), steps.origin, *params, sampled]
     with connections[rows.db].cursor() as cursor:
-        cursor.execute(SAMPLE.replace("STEPS", STEPS if steps else "").replace("ROWS", sql), values)
+        cursor.execute(FIGURES.replace("STEPS", STEPS if steps else "").replace("ROWS", sql), values)
         parts = cursor.fetchall()
     return Figures(
         sorted((name, calls, *times) for part, name, _, calls, _, *times in parts if part == "api"),
