@@ -58,14 +58,18 @@ _READ = """
 
 def collect(cursor: Any, route: str, calls: str, values: Mapping[str, Any]) -> None:
     """Begin the outlines of one transaction with those of the calls whose route the log names. `route` and `calls` are
-    SQL: a call's route, and which calls; `values` has its parameters, and the reasons of those left out as `apart`."""
+    SQL: a call's route, and which calls; `values` has its parameters, and the reasons of those left out as `apart`.
+    Nothing is computed of paths that are too many already."""
     cursor.execute(_CREATE)
     cursor.execute(
         f"""
             INSERT INTO outline_fresh (api, route, outline)
-            SELECT DISTINCT api, route, {OUTLINE} FROM (
+            SELECT DISTINCT api, route, CASE WHEN many.api IS NULL THEN {OUTLINE} END FROM (
                 SELECT api, {route} AS route, path FROM audit_call WHERE {calls} AND reason <> ALL (%(apart)s)
-            ) AS called WHERE {_HAS_PATHS}
+            ) AS called LEFT JOIN (
+                SELECT api, route FROM audit_usage_path WHERE outline IS NULL
+            ) AS many USING (api, route)
+            WHERE {_HAS_PATHS}
         """,
         values,
     )
