@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from benchmarks.bare_page import BARE
+from core.bounded_cache import BoundedCache
 
 # Of many keys, which are old and in use.
 PAGES_OF_MANY_KEYS = (
@@ -23,8 +24,9 @@ PAGES_OF_MANY_KEYS = (
     "/unused/addresses/",
     "/unused/ip-lists/",
 )
-# A process that has kept no keys and sums yet, as all have kept none of a list whose entry was changed.
-FIRST = ", first"
+# When the process has kept no keys and sums of it, and when an entry of an IP list was changed since.
+FIRST, CHANGED = ", first", ", an entry changed"
+UNUSED_LIST = "Unused"
 _EFFECT = re.compile(b"Would have refused|No effect on")
 
 
@@ -37,8 +39,9 @@ class MeasuredReplay(NamedTuple):
     processor: list[float]
 
     @property
-    def is_first(self) -> bool:
-        return self.name.endswith(FIRST)
+    def is_repeated(self) -> bool:
+        """Whether it was asked before, and nothing changed since."""
+        return not self.name.endswith((FIRST, CHANGED))
 
     @property
     def row(self) -> tuple[str, str, str, str]:
@@ -53,11 +56,12 @@ def measure_replays(client: Any, account: Any, keys: int, calls: int, rounds: in
 
     from benchmarks.installation import copy_keys
     from benchmarks.usage import make_usage
-    from keys.models import IpListEntry, Key, KeyListing
+    from keys.models import IpList, IpListEntry, Key, KeyListing
 
     copy_keys(keys - Key.objects.count())
     make_usage(account, calls)
     asked = {**_build_forms(client, account), **_build_previews()}
+    IpList.objects.create(account=account, name=UNUSED_LIST).entries.create(network="198.51.100.0/24")
     created_at = timezone.now() - timedelta(days=200)
     Key.objects.update(created_at=created_at)
     IpListEntry.objects.update(created_at=created_at)
@@ -147,10 +151,8 @@ def _time_in_turn(
             began, processor = time.perf_counter(), time.process_time()
             response = ask()
             times.setdefault(name, []).append((time.perf_counter() - began, time.process_time() - processor))
-            says = b"Would have refused", b"No effect on"
-            if response.status_code != 200 or (
-                ask in asked.values() and not any(map(response.content.__contains__, says))
-            ):
+            says_nothing = ask in asked.values() and not _EFFECT.search(response.content)
+            if response.status_code != 200 or says_nothing:
                 raise SystemExit(f"{name}: {response.status_code} {response.content[:500]!r}")
     return times
 
@@ -159,10 +161,25 @@ def _iter_turn(
     parts: dict[str, Callable[[], Any]], asked: dict[str, Callable[[], Any]]
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     from audit.usage import selectors
+    from keys.models import IpListEntry
     from keys.selectors import decision_keys
 
     yield from parts.items()
     for name, ask in asked.items():
-        for cache in (decision_keys._read_for_replay, decision_keys._loaded_for_replay, selectors._remembered):
+        caches: tuple[BoundedCache[Any], ...] = (
+            decision_keys._read_for_replay,
+            decision_keys._loaded_for_replay,
+            selectors._remembered,
+        )
+        kept = [cache._values.copy() for cache in caches]
+        for cache in caches:
             cache._values.clear()
         yield name + FIRST, ask
+        for cache, values in zip(caches, kept, strict=True):
+            cache._values.update(values)
+    for name, ask in asked.items():
+        # Of a list that no key uses.
+        entry = IpListEntry.objects.get(ip_list__name=UNUSED_LIST)
+        entry.enabled = not entry.enabled
+        entry.save()
+        yield name + CHANGED, ask
