@@ -117,7 +117,9 @@ def test_what_a_change_does_to_keys_is_shown_and_saved_after_a_confirmation(
     assert "in the meantime" in read_words(again)
 
 
-def test_a_change_that_stops_a_key_needs_a_box_ticked(client: Client, shop: Api, key: Key) -> None:
+def test_a_change_that_stops_a_key_needs_a_box_ticked(
+    client: Client, shop: Api, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The replay is over the calls of all keys of the API; LATER has no orders."""
     for _ in range(3):
         columns: dict[str, Any] = {"path": "/orders", "rule": "GET /orders", "module": "orders"}
@@ -126,6 +128,13 @@ def test_a_change_that_stops_a_key_needs_a_box_ticked(client: Client, shop: Api,
     url = upload_url(shop)
     page = sent(client, url, document=LATER)
     assert "Would have refused 3 of 3 calls, from 1 address, on 1 module." in read_words(page)
+    assert "Counted since" in read_words(page)
+    assert "one by one" not in read_words(page)
+    with monkeypatch.context() as patched:
+        patched.setattr("audit.usage.selectors.MAX_CALLS_READ", 2)
+        partial = read_words(sent(client, url, document=LATER))
+    assert "Would have refused 2 of 2 calls" in partial
+    assert "of calls that had to be read one by one, the newest 100,000, back to" in partial
     assert "Every call that is allowed now would be refused: Invoice robot." in read_words(page)
     assert f"/admin/audit/call/?range=30d&amp;key_id={key.public_id}&amp;address=198.51.100.7" in page.content.decode()
     refused = confirm(client, url, page)
