@@ -24,7 +24,7 @@ ADD_TOTALS = """
 # Rows counted outside the rollups, newest first: of the hours after them; and where there are none yet, or `maintain`
 # does not run, so that most of a month is left out in any case.
 MAX_TAIL_ROWS = 100_000
-MAX_UNSUMMED_ROWS = 25_000
+MAX_UNSUMMED_ROWS = 10_000
 
 HOUR = timedelta(hours=1)
 RESOLUTION = timedelta(microseconds=1)
