@@ -13,19 +13,25 @@ RUN = "async options => (await axe.run(document, options)).violations"
 # in order. Contrast takes three quarters of axe's time, so it is computed apart.
 STRUCTURE = {"preload": False, "resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": False}}}
 COLOURS = {"preload": False, "resultTypes": ["violations"], "runOnly": ["color-contrast", "link-in-text-block"]}
-# Elements with a text of their own by what contrast depends on: their colours and font, the text around them, and all
-# backgrounds behind them.
+# Elements with a text of their own by what contrast depends on: their colour and the size of their font, and what is
+# painted behind them since the last opaque background. For links also the text around them.
 GROUP = """
 () => {
-    const backgrounds = new Map([[document.documentElement, ""]]);
-    const background = element => {
-        if (!backgrounds.has(element)) {
-            const own = getComputedStyle(element);
-            const painted = `${[own.backgroundColor, own.backgroundImage, own.opacity, own.filter, own.position]}`;
-            const paints = painted !== "rgba(0, 0, 0, 0),none,1,none,static";
-            backgrounds.set(element, background(element.parentElement) + (paints ? `/${painted}` : ""));
+    const behind = new Map([[document.documentElement, {painted: "", effects: ""}]]);
+    const look = element => {
+        if (!behind.has(element)) {
+            const own = getComputedStyle(element), outer = look(element.parentElement);
+            const place = ["absolute", "fixed", "sticky"].includes(own.position) ? own.position : "";
+            const layer = `${[own.backgroundColor, own.backgroundImage, place]}`;
+            const effect = `${[own.opacity, own.filter]}`;
+            const opaque = own.backgroundColor.startsWith("rgb(") && own.backgroundImage === "none";
+            const added = layer === "rgba(0, 0, 0, 0),none," ? "" : `/${layer}`;
+            behind.set(element, {
+                painted: opaque ? own.backgroundColor : outer.painted + added,
+                effects: outer.effects + (effect === "1,none" ? "" : `/${effect}`),
+            });
         }
-        return backgrounds.get(element);
+        return behind.get(element);
     };
     const hasText = element => element.matches("a[href], button, input, select, textarea")
         || [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
@@ -33,9 +39,12 @@ GROUP = """
     for (const element of document.body.querySelectorAll("*")) {
         if (!hasText(element) || !element.checkVisibility()) continue;
         const own = getComputedStyle(element), around = getComputedStyle(element.parentElement);
-        const font = [own.color, own.fontSize, own.fontWeight, own.textShadow, own.textDecorationLine];
-        const rest = [own.clip, own.clipPath, around.color, around.fontWeight];
-        const style = `${element.localName} ${element.disabled} ${font} ${rest} ${background(element)}`;
+        const size = parseFloat(own.fontSize), isBold = own.fontWeight >= 700;
+        const isLarge = size >= 24 || (isBold && size >= 18.66);
+        const contrasts = [own.fontWeight, own.textDecorationLine, around.color, around.fontWeight];
+        const link = element.matches("a") ? contrasts : "";
+        const font = [own.color, isLarge, own.textShadow, own.clip, own.clipPath, element.disabled, link];
+        const style = [...font, look(element).painted, look(element).effects].join(" ");
         alike.set(style, [...(alike.get(style) || []), element]);
     }
     return [...alike.keys()];
