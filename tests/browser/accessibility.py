@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page
@@ -74,33 +74,43 @@ known_styles: set[str] | None = set()
 def assert_accessible(page: Page) -> None:
     """Fail with what axe finds on the page as it is now, light and dark; leave the page light.
 
-    Without --full, contrast is computed for a style (three texts with the same colours, font and backgrounds) on the
-    first page that has it, and not again.
+    Without --full, contrast is computed for a style (three texts with the same colours, size and backgrounds) on the
+    first page that has it, and not again; the page is made dark if it has a new style when it is light.
     """
-    found = []
     page.bring_to_front()
     # Several states of one document need it once.
     if not page.evaluate("'axe' in window"):
         page.evaluate(SCRIPT)
-    for scheme in ("dark", "light"):
-        # Without transitions, whoever made the page's context: half-way colours are nobody's.
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.evaluate(SETTLED)
-        violations = find_poor_contrast(page)
-        if scheme == "light":
-            violations += page.evaluate(RUN, STRUCTURE)
-        for violation in violations:
-            where = [" ".join(map(str, node["target"])) for node in violation["nodes"]]
-            found.append(f"{page.url} {scheme}: {violation['id']}: {violation['help']}: {', '.join(where)}")
+    set_scheme(page, "light")
+    has_new_styles, violations = compute_contrast(page)
+    found = describe(page, "light", [*violations, *page.evaluate(RUN, STRUCTURE)])
+    if has_new_styles:
+        set_scheme(page, "dark")
+        found += describe(page, "dark", compute_contrast(page)[1])
+        set_scheme(page, "light")
     assert not found, "\n".join(found)
 
 
-def find_poor_contrast(page: Page) -> list[Any]:
-    """Return axe's violations of the rules about colours."""
+def set_scheme(page: Page, scheme: Literal["light", "dark"]) -> None:
+    # Without transitions, whoever made the page's context: half-way colours are nobody's.
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.evaluate(SETTLED)
+
+
+def compute_contrast(page: Page) -> tuple[bool, list[Any]]:
+    """Return whether the page has styles that are not known yet, and axe's violations of the rules about colours."""
     styles = [style for style in page.evaluate(GROUP) if style not in (known_styles or ())]
     if not styles:
-        return []
+        return False, []
     violations: list[Any] = page.evaluate(RUN_ON_STYLES, [styles, COLOURS])
     if known_styles is not None and not violations:
         known_styles.update(styles)
-    return violations
+    return True, violations
+
+
+def describe(page: Page, scheme: str, violations: list[Any]) -> list[str]:
+    found = []
+    for violation in violations:
+        where = [" ".join(map(str, node["target"])) for node in violation["nodes"]]
+        found.append(f"{page.url} {scheme}: {violation['id']}: {violation['help']}: {', '.join(where)}")
+    return found
