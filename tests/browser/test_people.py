@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from django.core import mail
 from playwright.sync_api import Page, expect
 
@@ -141,18 +140,16 @@ def test_a_forgotten_password_is_set_anew(page: Page, live_server: Any, alice: U
     expect(page.get_by_role("heading", name="Your password is set")).to_be_visible()
 
 
-@pytest.mark.parametrize("status", ["pending", "suspended"])
-def test_an_account_that_is_not_active_says_why(
-    page: Page, live_server: Any, sign_in: SignIn, alice: User, status: str
-) -> None:
-    Account.objects.update(status=status)
+def test_an_account_that_is_not_active_says_why(page: Page, live_server: Any, sign_in: SignIn, alice: User) -> None:
     sign_in(page, alice.email, PASSWORD)
     page.goto(live_server.url)
 
-    for name in ("Overview", "API keys", "Users", "Settings"):
-        page.get_by_role("link", name=name, exact=True).first.click()
-        expect(page.get_by_text(f"This account is {status}.")).to_be_visible()
-        assert_accessible(page)
+    for status in ("pending", "suspended"):
+        Account.objects.update(status=status)
+        for name in ("Overview", "API keys", "Users", "Settings"):
+            page.get_by_role("link", name=name, exact=True).first.click()
+            expect(page.get_by_text(f"This account is {status}.")).to_be_visible()
+            assert_accessible(page)
 
 
 def test_a_password_is_shown_while_it_is_typed_and_hidden_before_it_is_sent(
