@@ -52,7 +52,8 @@ _READ = """
     SELECT api, route, outline FROM audit_usage_path WHERE api = ANY (%(apis)s) AND route = ANY (%(routes)s)
     UNION ALL
     SELECT NULL, NULL, NULL FROM audit_usage_state
-    WHERE until IS NULL OR (paths_until = until AND paths_since <= %(since)s)
+    WHERE coalesce(until, %(since)s) >= %(until)s
+        AND (until IS NULL OR (paths_until = until AND paths_since <= %(since)s))
 """
 
 
@@ -111,8 +112,9 @@ class Outlines:
         return None if None in found else {outline for outline in found if outline is not None}
 
 
-def read_outlines(apis: Collection[str], routes: Collection[str], since: datetime) -> Outlines:
-    """Return the outlines of the calls since then that are summed; `since` is the beginning of the sums."""
+def read_outlines(apis: Collection[str], routes: Collection[str], since: datetime, until: datetime) -> Outlines:
+    """Return the outlines of the calls between these times, those of sums that were read before. Nothing is known if
+    the log is being summed anew."""
     with connections[get_log_database()].cursor() as cursor:
-        cursor.execute(_READ, {"apis": list(apis), "routes": list(routes), "since": since})
+        cursor.execute(_READ, {"apis": list(apis), "routes": list(routes), "since": since, "until": until})
         return Outlines(cursor.fetchall())

@@ -186,35 +186,54 @@ def _read_usage(
 ) -> tuple[KeyUsage, Mapping[int, set[str]]]:
     """Return the calls with the keys, known by their paths where those decide, now or after the change, and what was
     changed of each API meanwhile."""
+    # What the change makes undecided of all routes, so that the log is read once.
+    every = {pk: {UNLISTED, *(route.text for route in loaded.apis[pk].routes)} for pk in changed}
+    asked = _find_undecided(loaded, every, changed, dict.fromkeys(loaded.apis, ()))
     while True:
-        usage = read_usage(keys)
+        usage = _read_usage_of(keys, asked)
         changes = loaded.get_api_changes(usage.since)
-        undecided = _find_undecided(loaded, keys, changed, usage, changes)
-        if not undecided:
-            return usage, changes
-        slugs, routes = ({each[place] for each in undecided} for place in (0, 1))
-        outlines = read_outlines(slugs, routes, usage.since)
-        by_path = {
-            route
-            for (slug, route), rivals in undecided.items()
-            if rivals is None or (known := outlines.get(slug, route)) is None or may_match(rivals, known)
-        }
-        paths = build_path_pattern(chain.from_iterable(rivals or () for rivals in undecided.values()))
-        by_paths = read_usage(keys, by_path=by_path, recent_by_path=routes, paths=paths)
-        # Else the log was summed further after the outlines were read.
-        if by_paths.summed_until == usage.summed_until:
-            return by_paths, changes
+        undecided = _find_undecided(loaded, _find_used_routes(loaded, keys, usage), changed, changes)
+        by_path = _find_called_paths(undecided, usage)
+        if by_path or not all(_includes(asked, route, rivals) for route, rivals in undecided.items()):
+            until, asked = usage.summed_until, undecided
+            usage = _read_usage_of(keys, asked, by_path)
+            if usage.summed_until != until:
+                # The log was summed further after the outlines were read.
+                continue
+        return usage, changes
 
 
-def _find_undecided(
-    loaded: LoadedKeys,
-    keys: Mapping[str, Key],
-    changed: Mapping[int, LoadedApi],
-    usage: KeyUsage,
-    changes: Mapping[int, set[str]],
-) -> dict[tuple[str, str], Collection[Route] | None]:
-    """Return the routes that do not tell alone what decides about their calls, now or after the change, by the slug of
-    their API and their text, with what find_undecided says of them."""
+# Routes by the slug of their API and their text, with the routes that decide about some of their paths instead.
+_Undecided = Mapping[tuple[str, str], Collection[Route] | None]
+
+
+def _includes(asked: _Undecided, route: tuple[str, str], rivals: Collection[Route] | None) -> bool:
+    """Return whether the calls that may match these other routes were asked for with their paths."""
+    return rivals is None or set(rivals) <= set(asked.get(route) or ())
+
+
+def _read_usage_of(keys: Mapping[str, Key], undecided: _Undecided, by_path: Collection[str] = ()) -> KeyUsage:
+    if not undecided:
+        return read_usage(keys)
+    paths = build_path_pattern(chain.from_iterable(rivals or () for rivals in undecided.values()))
+    return read_usage(keys, by_path=by_path, recent_by_path={route for _, route in undecided}, paths=paths)
+
+
+def _find_called_paths(undecided: _Undecided, usage: KeyUsage) -> set[str]:
+    """Return the routes of which calls that are summed may have been made on paths with another answer."""
+    if not undecided:
+        return set()
+    slugs, routes = ({each[place] for each in undecided} for place in (0, 1))
+    outlines = read_outlines(slugs, routes, usage.since, usage.summed_until)
+    return {
+        route
+        for (slug, route), rivals in undecided.items()
+        if rivals is None or (known := outlines.get(slug, route)) is None or may_match(rivals, known)
+    }
+
+
+def _find_used_routes(loaded: LoadedKeys, keys: Mapping[str, Key], usage: KeyUsage) -> dict[int, set[str]]:
+    """Return the routes of calls that are known by their route alone, by their API."""
     used: dict[int, set[str]] = {pk: set() for pk in loaded.apis}
     api_of = {key_id: key.api.id for key_id, key in keys.items()}
     for group in usage.groups:
@@ -222,13 +241,25 @@ def _find_undecided(
             # The keys of a group mostly have one API.
             for pk in used if len(used) == 1 else set(map(api_of.__getitem__, group.key_ids)):
                 used[pk].add(group.route)
+    return used
+
+
+def _find_undecided(
+    loaded: LoadedKeys,
+    used: Mapping[int, Collection[str]],
+    changed: Mapping[int, LoadedApi],
+    changes: Mapping[int, Collection[str]],
+) -> _Undecided:
+    """Return the routes that do not tell alone what decides about their calls, now or after the change, with what
+    find_undecided says of them."""
     undecided: dict[tuple[str, str], Collection[Route] | None] = {}
-    for pk, api in loaded.apis.items():
-        known = () if {"routes", "encoded_slash"} & changes[pk] else api.routes
-        found = [find_undecided(used[pk], known, api.routes)]
+    for pk, texts in used.items():
+        api = loaded.apis[pk]
+        known = () if {"routes", "encoded_slash"}.intersection(changes[pk]) else api.routes
+        found = [find_undecided(texts, known, api.routes)]
         if pk in changed:
             slashed = api.slashed ^ changed[pk].slashed
-            found.append(find_undecided(used[pk], known, changed[pk].routes, slashed))
+            found.append(find_undecided(texts, known, changed[pk].routes, slashed))
         for route in set().union(*found):
             every = [each[route] for each in found if route in each]
             rivals = None if None in every else [*chain.from_iterable(filter(None, every))]
