@@ -67,7 +67,7 @@ def count_keys(keys: QuerySet[Key]) -> KeyFigures:
         found = keys.aggregate(**statuses, **counts, scheduled=scheduled)
         return found, list_overdue_rotations(keys, timezone.now()) if found["scheduled"] else []
 
-    found, overdue = get_for_epoch(_counted, cache_key, compute)
+    found, overdue = get_for_epoch(_counted, cache_key, compute, but_for_lists=True)
     by_status = [KeyFigure(name, label, found[name], f"status={name}") for name, label in STATUSES]
     if not any(figure.count for figure in by_status):
         return KeyFigures([], [], [])

@@ -120,6 +120,28 @@ def test_the_overviews_numbers_follow_a_change(alice: User) -> None:
     assert (count()["active"], count()["disabled"]) == (0, 1)
 
 
+def test_the_overviews_numbers_stay_when_an_entry_of_a_list_changes(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    a_key(alice.account, alice, an_api("shop"), "Shop")
+    ip_list = an_ip_list(alice, "198.51.100.0/24")
+
+    def read() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            count_keys(Key.objects.filter(account=alice.account, deleted_at=None))
+        return sum("keys_key" in each["sql"] for each in queries.captured_queries)
+
+    assert (read(), read()) == (1, 0)
+    ip_list.entries.update(enabled=False)
+    assert read() == 0
+    ip_list.entries.all().delete()
+    assert read() == 0
+    Key.objects.update(expires_at=timezone.now())
+    assert read() == 1
+
+
 def test_nothing_is_kept_of_a_transaction(alice: User) -> None:
     """It may be rolled back."""
     cache: BoundedCache[str] = BoundedCache(3)
