@@ -21,7 +21,7 @@ from core.lists import PAGE_SIZE, PageRange
 Row = TypeVar("Row", Call, Event)
 
 # Why not more: docs/adr/0041-filters-without-an-index.md.
-MAX_ROWS_SCANNED = 25_000
+MAX_ROWS_SCANNED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
