@@ -12,6 +12,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
 
+from core.filters.fields import build_select
 from core.filters.shared import SharedFilters, SharedFilterSet
 from core.filters.strict import NOT_FILTERS, StrictFilterForm
 
@@ -103,7 +104,7 @@ def build_choice_filter(
         empty_label=empty,
         choices=choices,
         method=method,
-        widget=forms.Select(attrs={"aria-label": label}),
+        widget=build_select(label),
     )
 
 

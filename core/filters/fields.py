@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_network
 from typing import Any
@@ -14,11 +15,33 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
+from django.utils.safestring import SafeString
 
 
-def build_select(label: str) -> forms.Select:
+class FilterSelect(forms.Select):
+    """A drop-down of a list's filters. Its markup is kept for the values that were chosen lately, because most pages of
+    a list have the same."""
+
+    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
+        attributes = tuple((self.attrs | (attrs or {})).items())
+        return _render_select(type(self), name, value, attributes, _freeze(self.choices))
+
+
+@lru_cache(maxsize=256)
+def _render_select(
+    kind: type[FilterSelect], name: str, value: Any, attributes: tuple[tuple[str, Any], ...], choices: Any
+) -> SafeString:
+    return super(FilterSelect, kind(attrs=dict(attributes), choices=choices)).render(name, value)
+
+
+def _freeze(choices: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the choices, those in groups too, as tuples."""
+    return tuple((key, _freeze(word) if isinstance(word, list | tuple) else word) for key, word in choices)
+
+
+def build_select(label: str) -> FilterSelect:
     """Return a drop-down with an accessible name, for filters without a visible label."""
-    return forms.Select(attrs={"aria-label": label})
+    return FilterSelect(attrs={"aria-label": label})
 
 
 def flatten_choices(choices: Iterable[tuple[Any, Any]]) -> dict[str, str]:
@@ -32,7 +55,7 @@ def flatten_choices(choices: Iterable[tuple[Any, Any]]) -> dict[str, str]:
     return labels
 
 
-class OpenSelect(forms.Select):
+class OpenSelect(FilterSelect):
     """A drop-down that also keeps a value of the URL that is none of its choices."""
 
     def optgroups(self, name: str, value: list[Any], attrs: dict[str, Any] | None = None) -> Any:

@@ -8,6 +8,8 @@ from django.forms.renderers import DjangoTemplates
 from django.utils.safestring import mark_safe
 from pytest_django.asserts import assertHTMLEqual
 
+from core.filters.fields import FilterSelect, OpenSelect
+
 CHOICES = [("", "Any <state>"), ("on", "On & up"), (2, "Two"), ("More", [("a", "A"), ("b", "B")])]
 
 
@@ -21,6 +23,21 @@ def test_a_drop_down_is_written_as_django_writes_it(widget: type[forms.Select], 
     assertHTMLEqual(
         one.render("state", value, renderer=of_form), one.render("state", value, renderer=DjangoTemplates())
     )
+
+
+@pytest.mark.parametrize("kind", [FilterSelect, OpenSelect])
+def test_a_drop_down_of_filters_is_written_anew_for_other_values_and_choices(kind: type[FilterSelect]) -> None:
+    written = set()
+    for choices in (CHOICES, CHOICES[1:], [("", "A"), ("on", "<script>")]):
+        for chosen in ("", "on", "b", None, "<b>"):
+            for attrs in (None, {"required": True}):
+                one = kind(attrs={"aria-label": "State"}, choices=choices)
+                uncached = kind(attrs={"aria-label": "State"}, choices=choices)
+                expected = forms.Select.render(uncached, "state", chosen, attrs)
+                assert one.render("state", chosen, attrs) == one.render("state", chosen, attrs) == expected
+                assert "<script>" not in expected
+                written.add(expected)
+    assert len(written) == (24 if kind is OpenSelect else 20)
 
 
 @pytest.mark.parametrize("value", ["", None, "a <b> & 'c'", 7, mark_safe("&lt;b&gt;")])
