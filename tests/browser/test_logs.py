@@ -245,7 +245,7 @@ def test_a_live_page_says_how_many_calls_it_leaves_out_and_loads_them(
     positions = page.evaluate("[...document.querySelectorAll('[data-position]')].map((row) => row.dataset.position)")
     assert positions == sorted(set(positions), reverse=True)
     focused = rows(page).evaluate_all("rows => rows.indexOf(document.activeElement.closest('tr'))")
-    assert focused == 201
+    assert focused == 200
     expect(page.locator("#alert")).to_be_empty()
 
 
