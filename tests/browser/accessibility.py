@@ -55,6 +55,33 @@ RUN_ON_STYLES = """
 async ([styles, options]) =>
     (await axe.run({include: styles.flatMap(style => alike.get(style).slice(0, 3))}, options)).violations
 """
+# What the rules about structure depend on: each kind of element with its way down from the body, the names of its
+# attributes and the values that are words of HTML, whether it has a text and a label and scrolls, and of the page its
+# headings and whether its IDs are its elements' own.
+SHAPES = """
+() => {
+    const ways = new Map([[document.body, ""]]);
+    const words = ["role", "type", "scope", "tabindex", "aria-hidden", "autocomplete", "lang"];
+    const describe = element => element.localName + words.map(name => element.getAttribute(name) ?? "").join();
+    const way = element => {
+        if (!ways.has(element)) ways.set(element, `${way(element.parentElement)}>${describe(element)}`);
+        return ways.get(element);
+    };
+    const shapes = new Set(), ids = [];
+    for (const element of document.body.querySelectorAll("*")) {
+        if (element.id) ids.push(element.id);
+        if (!element.checkVisibility() || element.closest("svg > *")) continue;
+        const scrolls = element.scrollWidth > element.clientWidth && getComputedStyle(element).overflowX !== "visible";
+        const named = [!!element.textContent.trim(), element.labels?.length > 0, scrolls];
+        shapes.add(`${way(element)} ${element.getAttributeNames().sort()} ${named}`);
+    }
+    const levels = [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+        .filter(each => each.checkVisibility()).map(each => each.localName);
+    const headings = levels.filter((level, place) => level !== levels[place - 1]);
+    const page = [document.documentElement.lang, !!document.title, headings, new Set(ids).size === ids.length];
+    return [...shapes, page.join()];
+}
+"""
 # What was asked for is there. A page that is not painted has no frames: they are not waited for without a limit.
 SETTLED = """
 async () => {
@@ -67,28 +94,37 @@ async () => {
 """
 
 
-# Styles whose contrast was in order on a page before. None with --full: there each page is computed by itself.
-known_styles: set[str] | None = set()
+# Styles and shapes that were in order on a page before; none with --full, where each page is looked at by itself.
+known: set[str] = set()
+remembers = True
 
 
 def assert_accessible(page: Page) -> None:
     """Fail with what axe finds on the page as it is now, light and dark; leave the page light.
 
     Without --full, contrast is computed for a style (three texts with the same colours, size and backgrounds) on the
-    first page that has it, and not again; the page is made dark if it has a new style when it is light.
+    first page that has it, and not again; the page is made dark if it has a new style when it is light. The other rules
+    are applied to pages that have a kind of element, or headings, that no page before had.
     """
     page.bring_to_front()
+    set_scheme(page, "light")
+    styles, shapes = list_new(page, GROUP), list_new(page, SHAPES)
+    if not styles and not shapes:
+        return
     # Several states of one document need it once.
     if not page.evaluate("'axe' in window"):
         page.evaluate(SCRIPT)
-    set_scheme(page, "light")
-    has_new_styles, violations = compute_contrast(page)
-    found = describe(page, "light", [*violations, *page.evaluate(RUN, STRUCTURE)])
-    if has_new_styles:
+    found = describe(page, "light", page.evaluate(RUN_ON_STYLES, [styles, COLOURS]) if styles else [])
+    found += describe(page, "light", page.evaluate(RUN, STRUCTURE) if shapes else [])
+    if styles:
         set_scheme(page, "dark")
-        found += describe(page, "dark", compute_contrast(page)[1])
+        dark_styles = list_new(page, GROUP)
+        found += describe(page, "dark", page.evaluate(RUN_ON_STYLES, [dark_styles, COLOURS]) if dark_styles else [])
+        styles += dark_styles
         set_scheme(page, "light")
     assert not found, "\n".join(found)
+    if remembers:
+        known.update(styles, shapes)
 
 
 def set_scheme(page: Page, scheme: Literal["light", "dark"]) -> None:
@@ -97,15 +133,8 @@ def set_scheme(page: Page, scheme: Literal["light", "dark"]) -> None:
     page.evaluate(SETTLED)
 
 
-def compute_contrast(page: Page) -> tuple[bool, list[Any]]:
-    """Return whether the page has styles that are not known yet, and axe's violations of the rules about colours."""
-    styles = [style for style in page.evaluate(GROUP) if style not in (known_styles or ())]
-    if not styles:
-        return False, []
-    violations: list[Any] = page.evaluate(RUN_ON_STYLES, [styles, COLOURS])
-    if known_styles is not None and not violations:
-        known_styles.update(styles)
-    return True, violations
+def list_new(page: Page, script: str) -> list[str]:
+    return [each for each in page.evaluate(script) if each not in known]
 
 
 def describe(page: Page, scheme: str, violations: list[Any]) -> list[str]:

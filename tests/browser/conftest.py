@@ -64,9 +64,8 @@ def _static_files() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _contrast_of_each_page(full: bool) -> None:
-    if full:
-        accessibility.known_styles = None
+def _each_page_by_itself(full: bool) -> None:
+    accessibility.remembers = not full
 
 
 @pytest.fixture

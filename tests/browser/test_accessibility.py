@@ -18,7 +18,8 @@ PAGE = """
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accessibility, "known_styles", set())
+    monkeypatch.setattr(accessibility, "known", set())
+    monkeypatch.setattr(accessibility, "remembers", True)
 
 
 def test_what_is_in_order_passes(page: Page) -> None:
@@ -50,10 +51,30 @@ def test_one_text_among_many_alike_is_named_if_its_own_colour_or_what_is_behind_
 def test_a_style_is_known_on_the_next_page_unless_it_was_at_fault(page: Page) -> None:
     page.set_content(PAGE % ("#eee", ""))
     assert_accessible(page)
-    known = set(accessibility.known_styles or ())
-    assert known
+    assert accessibility.known
     faint = "<p style='color: #ccc'>Faint</p>"
     for content in (f"<p>Three.</p>{faint}", f"<p>Four.</p>{faint}"):
         page.set_content(PAGE % ("#eee", content))
         with pytest.raises(AssertionError, match="light: color-contrast: "):
             assert_accessible(page)
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("<label>Name <input></label><input>", "label"),
+        ("<h2>Two</h2><h4>Four</h4>", "heading-order"),
+        ("<button>Go</button><button></button>", "button-name"),
+        ("<p>One.</p><p aria-hidden='true'><a href='#'>Two</a></p>", "aria-hidden-focus"),
+        ("<ul><li>One</li></ul><ul><p>Two</p></ul>", "list"),
+    ],
+)
+def test_a_fault_among_shapes_that_are_known_is_named(page: Page, content: str, rule: str) -> None:
+    good = "<label>Name <input></label><h2>Two</h2><h3>Three</h3><button>Go</button><ul><li>One</li></ul>"
+    page.set_content(
+        PAGE % ("#eee", good + "<p id='b'>One.</p><button aria-describedby='b'>Go</button><a href='#'>A</a>")
+    )
+    assert_accessible(page)
+    page.set_content(PAGE % ("#eee", content))
+    with pytest.raises(AssertionError, match=f"light: {rule}: "):
+        assert_accessible(page)
