@@ -1,7 +1,7 @@
 """Aggregate the newest rows of the API log: what rollups do not hold (durations, addresses, narrow time steps).
 
 The rows of a queryset that an index serves are read once, from the newest on: MAX_ROWS_SCANNED for the bars of a chart,
-MAX_ROWS_SAMPLED for durations and addresses.
+of which those that pass are counted up to one more than MAX_ROWS_COUNTED; MAX_ROWS_SAMPLED for durations and addresses.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from audit.models import Call
 from audit.paging import MAX_ROWS_SCANNED
 from core.lists import MAX_ROWS_COUNTED
 
-# ROWS stands for the rows that pass. With STEPS, each is tested once and the sample is kept for the parts of the
-# statement, which the first column tells apart; without, the filters are so cheap that reading it twice takes less.
+# ROWS stands for the rows that pass, PASSED for what the parts of the statement read; the first column tells the parts
+# apart. With STEPS, each row is tested once and kept; without, the filters are so cheap that reading twice takes less.
 FIGURES = """
     SELECT * FROM (
-        WITH sample AS KEPT (SELECT * FROM (ROWS) AS passed WHERE time >= %s)
+        WITH COUNTED sample AS NOT MATERIALIZED (SELECT * FROM PASSED WHERE time >= %s)
         SELECT 'api' AS part, api AS name, NULL::timestamptz AS time, count(*) AS calls, NULL::bigint AS denied,
             percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms) AS half,
             percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms) AS most
@@ -33,15 +33,16 @@ FIGURES = """
         STEPS
     ) AS figures
 """
+PASSED = "(ROWS) AS passed"
+COUNTED = f"counted AS MATERIALIZED (SELECT * FROM {PASSED} ORDER BY time DESC LIMIT %s),"
 STEPS = """
+        UNION ALL
+        SELECT 'counted', NULL, min(time), count(*), NULL, NULL, NULL FROM counted
         UNION ALL
         SELECT 'step', NULL, date_bin(make_interval(secs => %s), time, %s),
             coalesce(sum(folded) FILTER (WHERE decision = 'allowed'), 0),
             coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0), NULL, NULL
-        FROM (
-            SELECT time, decision, folded FROM sample
-            UNION ALL SELECT time, decision, folded FROM (ROWS) AS passed WHERE time < %s
-        ) AS counted GROUP BY 3
+        FROM counted GROUP BY 3
 """
 # SCAN stands for the scanned rows, of which `matches` says which pass.
 OTHERS = "SELECT EXISTS (SELECT FROM (SCAN) AS scan WHERE matches IS NOT TRUE)"
@@ -70,11 +71,19 @@ class Steps(NamedTuple):
 class Figures(NamedTuple):
     """What is aggregated of rows that pass: (API, calls, p50, p95) in milliseconds, of the newest calls whose duration
     is known; (client address, denied calls, time of the last) for the MAX_ADDRESSES addresses with the most of them;
-    (start of the step, allowed, denied)."""
+    of a chart that is counted from rows (start of the step, allowed, denied), the number of rows, and the time of the
+    oldest of them."""
 
     durations: list[tuple[str, int, float, float]]
     addresses: list[tuple[str | None, int, datetime]]
     steps: list[tuple[datetime, int, int]]
+    counted: int = 0
+    counted_since: datetime | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more rows pass than are counted; older ones than `counted_since` may be missing."""
+        return self.counted > MAX_ROWS_COUNTED
 
 
 def find_newest(rows: QuerySet[Call], *, scanned: bool = False) -> Newest:
@@ -107,13 +116,14 @@ def get_figures(rows: QuerySet[Call], matching: Q, newest: Newest, steps: Steps 
     columns = ("time", "decision", "folded", "api", "duration_ms", "client_address")
     sql, params = found.values(*columns).query.sql_with_params()
     sampled = newest.sampled or "-infinity"
-    values: list[Any] = [*params, sampled, MAX_ADDRESSES]
+    values: list[Any] = [*params, *([MAX_ROWS_COUNTED + 1] if steps else []), sampled, MAX_ADDRESSES]
+    figures = FIGURES.replace("COUNTED", COUNTED if steps else "").replace("PASSED", "counted" if steps else PASSED)
     if steps:
-        values += [steps.step.total_seconds(), steps.origin, *params, sampled]
+        values += [steps.step.total_seconds(), steps.origin]
     with connections[rows.db].cursor() as cursor:
-        figures = FIGURES.replace("KEPT", "MATERIALIZED" if steps else "NOT MATERIALIZED")
         cursor.execute(figures.replace("STEPS", STEPS if steps else "").replace("ROWS", sql), values)
         parts = cursor.fetchall()
+    counted, counted_since = next(((calls, time) for part, _, time, calls, *_ in parts if part == "counted"), (0, None))
     return Figures(
         sorted((name, calls, *times) for part, name, _, calls, _, *times in parts if part == "api"),
         sorted(
@@ -122,16 +132,16 @@ def get_figures(rows: QuerySet[Call], matching: Q, newest: Newest, steps: Steps 
             reverse=True,
         ),
         [(start, calls, denied) for part, _, start, calls, denied, *_ in parts if part == "step"],
+        counted,
+        counted_since,
     )
 
 
-def count_newest(rows: QuerySet[Call], matching: Q, newest: Newest, passed: int | None = None) -> int | None:
+def count_newest(rows: QuerySet[Call], matching: Q, newest: Newest) -> int | None:
     """Return the number of matching rows, as core.lists.count_rows does; None if there are more rows than are counted
-    and not all of them match. `passed` is the number of calls that a chart counted from rows, if there is one."""
+    and not all of them match."""
     if newest.counted is None:
         return rows.filter(matching).count()
-    if passed is not None and passed <= MAX_ROWS_COUNTED:
-        return None
     return None if matching and _has_others(rows, matching) else MAX_ROWS_COUNTED + 1
 
 

@@ -87,8 +87,9 @@ class AxisTime(NamedTuple):
 @dataclass(frozen=True)
 class Chart:
     """`cut` and `head_cut` are those of rollups.Bars; `scanned_since` is the time of the oldest row scanned if the
-    range begins earlier; `recent` says that no range was asked for, so that only the last DEFAULT_RANGE is shown.
-    `scale` has the numbers beside the drawing, from the top."""
+    range begins earlier, `counted_since` that of the oldest row counted if more pass than are counted; `recent` says
+    that no range was asked for, so that only the last DEFAULT_RANGE is shown. `scale` has the numbers beside the
+    drawing, from the top."""
 
     shapes: list[BarShape]
     scale: tuple[str, str, str]
@@ -101,6 +102,7 @@ class Chart:
     cut: datetime | None = None
     head_cut: datetime | None = None
     scanned_since: datetime | None = None
+    counted_since: datetime | None = None
     recent: bool = False
 
     @property

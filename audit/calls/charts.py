@@ -33,7 +33,7 @@ ROLLUP_FILTERS = ("api", "key_id", "reason", "decision")
 
 class LogFigures(NamedTuple):
     """The chart of the calls that pass the log's filters, what is shown beside it, and their number for the list, as
-    aggregates.count_newest counts it."""
+    core.lists.count_rows counts it; None if it is not known."""
 
     chart: Chart
     figures: Figures
@@ -96,7 +96,8 @@ def _build_from_rollups(
 
 
 def _build_from_rows(calls: LogFilter, until: datetime) -> LogFigures:
-    """Count the newest rows, at most MAX_ROWS_SCANNED, by filters that rollups do not know."""
+    """Count the newest rows by filters that rollups do not know: of at most MAX_ROWS_SCANNED those that pass, and of
+    these at most one more than MAX_ROWS_COUNTED."""
     newest = find_newest(calls.qs, scanned=True)
     since = newest.scanned or calls.since or get_first_match(calls.qs, calls.matching) or until - DEFAULT_RANGE
     since = min(since.astimezone(UTC), until - MIN_RANGE)
@@ -106,9 +107,20 @@ def _build_from_rows(calls: LogFilter, until: datetime) -> LogFigures:
     steps = Steps(newest.scanned or since, origin, step)
     figures = get_figures(calls.qs, calls.matching, newest, steps)
     rollups.add_counts(counted, figures.steps)
+    counted_since = figures.counted_since if figures.has_more else None
     bars = rollups.build_bars(counted, since, until, step)
-    chart = _build_chart(bars, step, since, until, _keep_filters(calls), scanned_since=newest.scanned)
-    return LogFigures(chart, figures, count_newest(calls.qs, calls.matching, newest, chart.allowed + chart.denied))
+    if counted_since:
+        since = min(counted_since.astimezone(UTC), until - MIN_RANGE)
+        bars = _begin_at(since, bars)
+    notes = {"scanned_since": None if counted_since else newest.scanned, "counted_since": counted_since}
+    chart = _build_chart(bars, step, since, until, _keep_filters(calls), **notes)
+    return LogFigures(chart, figures, None if newest.scanned and not figures.has_more else figures.counted)
+
+
+def _begin_at(since: datetime, bars: list[Bar]) -> list[Bar]:
+    """Return the bars without those that end by then; the first begins then."""
+    first = next((number for number in range(len(bars) - 1, 0, -1) if bars[number].start <= since), 0)
+    return [bars[first]._replace(start=max(bars[first].start, since)), *bars[first + 1 :]]
 
 
 def _choose_step(since: datetime, until: datetime) -> timedelta:

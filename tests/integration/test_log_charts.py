@@ -178,6 +178,23 @@ def test_the_chart_says_how_far_back_it_looked(acme: Account, alice: User, monke
     assert chart.cut is not None
 
 
+def test_of_many_calls_that_pass_the_newest_are_counted(
+    acme: Account, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = summed(acme)
+    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_COUNTED", 3)
+    page = signed_in(alice).get("/logs/chart/?path=invoices&range=7d")
+    chart = page.context["chart"]
+    # One more, to know that there are more.
+    assert (chart.allowed, chart.denied) == (4, 0)
+    assert chart.since == chart.counted_since == chart.shapes[0].start
+    assert abs(chart.since - times[3]) < timedelta(seconds=1)
+    assert sum(shape.allowed for shape in chart.shapes) == 4
+    content = page.content.decode()
+    assert "More than 10,000 calls match: counted back to" in content
+    assert "Based on" not in content
+
+
 def test_without_any_sum_fewer_rows_are_counted_and_the_chart_says_so(
     acme: Account, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
