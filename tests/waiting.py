@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 T = TypeVar("T")
+HOUR = timedelta(hours=1)
 
 
 def wait_until(
@@ -37,3 +39,13 @@ async def wait_in_loop_until(condition: Callable[[], object], *, seconds: float 
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(interval)
+
+
+def wait_for_lasting_hour(seconds: float = 90) -> datetime:
+    """Return the beginning of the hour, in UTC, which lasts so long; wait for the next one if it does not."""
+    while True:
+        now = datetime.now(UTC)
+        began = now.replace(minute=0, second=0, microsecond=0)
+        if (left := (began + HOUR - now).total_seconds()) >= seconds:
+            return began
+        time.sleep(left)

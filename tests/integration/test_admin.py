@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.db import connection
+from django.db.models import Value
+from django.db.models.functions import Concat
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -385,6 +387,8 @@ class TestSetup:
 
     def test_each_step_has_its_link_or_command_and_goes_with_the_first_allowed_call(self, client: Client) -> None:
         client.force_login(with_sam())
+        # Other tests leave calls in the log, which is append-only, of APIs with the names of the presets.
+        Api.objects.update(slug=Concat("slug", Value("-new")))
         assert list_steps(client) == [
             ("Add an API with its OpenAPI document and policy.", True),
             ("Create an account and its first Administrator.", False),
@@ -406,10 +410,10 @@ class TestSetup:
             assert client.get(f"{page}/{path}/").status_code == 200
         Account.objects.update(status="active")
         alice = a_user(acme, "Alice", Role.ADMINISTRATOR)
-        api = Api.objects.get(slug="billing")
+        api = Api.objects.get(slug="billing-new")
         Enablement.objects.create(account=acme, api=api)
         assert f'href="{page}/' not in read_page(client.get("/admin/"))
-        a_call(None, api="billing", decision="denied", reason="invalid_credentials", key_id="")
+        a_call(None, api="billing-new", decision="denied", reason="invalid_credentials", key_id="")
         assert "Last heard from" in read_page(client.get("/admin/"))
         secret = a_key(acme, alice, api, "Shop").key.secrets.get()
         assert [step for step, done in list_steps(client) if not done] == [

@@ -8,7 +8,6 @@ import io
 import json
 import shutil
 import sys
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -40,6 +39,7 @@ from tests.databases import migrated_database
 from tests.factories.accounts import ADDRESS, a_user, an_account
 from tests.factories.calls import a_call
 from tests.integration.test_exports import HOSTILE
+from tests.waiting import wait_for_lasting_hour
 
 BY = Actor.from_command("maintain")
 HOUR = timedelta(hours=1)
@@ -65,10 +65,7 @@ def world(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SimpleNamespace]:
     """Three accounts with a few hours of calls, digests of each hour, and exports of two of them; committed once."""
-    left = 3600 - time.time() % 3600
-    if left < 90:
-        time.sleep(left)
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    now = wait_for_lasting_hour()
     with django_db_blocker.unblock(), migrated_database("digests"):
         folder = tmp_path_factory.mktemp("digests")
         made = SimpleNamespace(folder=folder, now=now, key=folder / "key.pem")

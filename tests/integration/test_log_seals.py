@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,12 @@ from core.actor import Actor
 from tests.databases import migrated_database
 from tests.factories.accounts import an_account
 from tests.factories.calls import a_call
+from tests.waiting import wait_for_lasting_hour
 
 BY = Actor.from_command("maintain")
 HOUR = timedelta(hours=1)
+# How many hours ago the calls were made that are sealed.
+CALLS = (9, 7, 5, 4.9, 3)
 NOW: datetime
 
 
@@ -38,10 +42,7 @@ NOW: datetime
 def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
     """A log that no other test writes to, since what is sealed may not grow; within one hour of the clock."""
     global NOW
-    left = 3600 - time.time() % 3600
-    if left < 90:
-        time.sleep(left)
-    NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    NOW = wait_for_lasting_hour()
     with django_db_blocker.unblock(), migrated_database("seals"):  # type: ignore[attr-defined]
         yield
 
@@ -79,13 +80,25 @@ def forged(*statements: str) -> Iterator[None]:
 def sealed(own_database: None) -> list[seals.Seal]:
     """The first seal; then two calls in an hour, none in the next, one in the third, none after; the last hour is not
     over yet."""
-    for early in (9, 7):
-        a_call(None, time=NOW - early * HOUR)
-    assert seals._seal_next(NOW - 5 * HOUR, BY, step=timedelta.max) == made()[0]
-    for hours in (5, 4.9, 3):
+    for hours in CALLS[:2]:
+        a_call(None, time=NOW - hours * HOUR)
+    # Early in a month they are of the month before, for which a new database has no partition.
+    partitions.ensure_partitions()
+    while seals._seal_next(NOW - 5 * HOUR, BY, step=timedelta.max):
+        pass
+    for hours in CALLS[2:]:
         a_call(None, time=NOW - hours * HOUR)
     a_call(None, time=NOW + timedelta(seconds=1))
     return seals.seal_hours(BY)
+
+
+def build_seals(*hours: float) -> list[tuple[int, datetime, datetime]]:
+    """Return the rows, the beginning and the end of seals with these bounds, in hours ago; none spans two months."""
+    month = NOW.replace(day=1, hour=0)
+    bounds = [NOW - each * HOUR for each in hours]
+    bounds = sorted({*bounds, *([month] if bounds[0] < month < bounds[-1] else [])})
+    times = [NOW - each * HOUR for each in CALLS]
+    return [(sum(since <= at < until for at in times), since, until) for since, until in pairwise(bounds)]
 
 
 def made(target: Target = seals.LOG) -> list[seals.Seal]:
@@ -98,17 +111,13 @@ def problem() -> str:
 
 
 def test_hours_that_are_over_are_sealed_without_a_gap(sealed: list[seals.Seal]) -> None:
-    assert [(seal.rows, seal.since, seal.until) for seal in sealed] == [
-        (2, NOW - 5 * HOUR, NOW - 4 * HOUR),
-        (0, NOW - 4 * HOUR, NOW - 3 * HOUR),
-        (1, NOW - 3 * HOUR, NOW - 2 * HOUR),
-        (0, NOW - 2 * HOUR, NOW),
-    ]
+    assert [(seal.rows, seal.since, seal.until) for seal in sealed] == build_seals(5, 4, 3, 2, 0)
     assert seals.seal_hours(BY) == []
-    first, *rest = made()
-    assert (first.rows, first.since, first.until) == (2, NOW - 9 * HOUR, NOW - 5 * HOUR)
-    assert rest == sealed
-    assert verify(settings.AUDIT_KEYS, {}).seals == 5
+    first = build_seals(9, 5)
+    assert sum(rows for rows, _, _ in first) == 2
+    assert [(seal.rows, seal.since, seal.until) for seal in made()[: len(first)]] == first
+    assert made()[len(first) :] == sealed
+    assert verify(settings.AUDIT_KEYS, {}).seals == len(first) + len(sealed)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +130,7 @@ def test_hours_that_are_over_are_sealed_without_a_gap(sealed: list[seals.Seal]) 
         "UPDATE audit_call SET time = time + interval '1 microsecond'",
         "UPDATE audit_call SET request_id = gen_random_uuid()",
         "UPDATE audit_call SET account_id = 7",
-        "INSERT INTO audit_call SELECT (r).* FROM (SELECT r FROM audit_call r LIMIT 1) one",
+        "INSERT INTO audit_call SELECT (r).* FROM (SELECT r FROM audit_call r ORDER BY time LIMIT 1) one",
         "UPDATE audit_call SET path = '', query = path",
         "UPDATE audit_call SET folded = 3",
     ],
@@ -235,9 +244,10 @@ def test_an_hour_may_take_longer_to_seal_than_a_page_to_make(
 
 
 def test_what_is_not_sealed_is_not_dropped(sealed: list[seals.Seal]) -> None:
-    month = f"{NOW:%Y_%m}"
-    assert retention.drop_old_months(-100, BY) == []
-    assert f"audit_call_{month}" in list_partitions()
+    month = f"{NOW:%Y-%m}"
+    # Early in a month, the one before is sealed.
+    assert month not in retention.drop_old_months(-100, BY)
+    assert f"audit_call_{month.replace('-', '_')}" in list_partitions()
 
 
 def test_the_hourly_job_says_how_far_the_trail_is_good(sealed: list[seals.Seal], tmp_path: Path) -> None:
