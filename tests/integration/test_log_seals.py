@@ -34,7 +34,7 @@ from tests.waiting import wait_for_lasting_hour
 BY = Actor.from_command("maintain")
 HOUR = timedelta(hours=1)
 # How many hours ago the calls were made that are sealed.
-CALLS = (9, 7, 5, 4.9, 3)
+CALLS: tuple[float, ...] = (9, 7, 5, 4.9, 3)
 NOW: datetime
 
 
