@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.db import connection
-from django.db.models import Value
-from django.db.models.functions import Concat
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -21,7 +19,7 @@ from config.admin import site
 from core.permissions import Role
 from keys.models import Api, Enablement, SecretUse
 from tests.factories.accounts import PASSWORD, a_user, an_account, with_totp
-from tests.factories.calls import a_call
+from tests.factories.calls import a_call, rename_apis
 from tests.factories.key_rows import a_key
 from tests.responses import read_page
 from tests.trail import since_the_beginning
@@ -387,8 +385,7 @@ class TestSetup:
 
     def test_each_step_has_its_link_or_command_and_goes_with_the_first_allowed_call(self, client: Client) -> None:
         client.force_login(with_sam())
-        # Other tests leave calls in the log, which is append-only, of APIs with the names of the presets.
-        Api.objects.update(slug=Concat("slug", Value("-new")))
+        rename_apis()
         assert list_steps(client) == [
             ("Add an API with its OpenAPI document and policy.", True),
             ("Create an account and its first Administrator.", False),

@@ -92,8 +92,8 @@ def test_calls_go_before_a_migration_that_does_not_get_its_lock(
         finally:
             execute("ALTER TABLE audit_call DROP COLUMN IF EXISTS planted")
     assert "canceling statement due to lock timeout: trying again (1 of 100).\n" in said
-    # As long as the proxies wait.
-    assert max(durations) < 2
+    # Half a second for the lock, and what a busy machine adds. Behind the migration, it would have been for ever.
+    assert max(durations) < 10
 
 
 def run_migrate() -> None:

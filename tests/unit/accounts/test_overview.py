@@ -13,7 +13,7 @@ from accounts.models import Account, User
 from core.permissions import Role
 from keys.models import Api, Enablement
 from tests.factories.accounts import a_user, an_account
-from tests.factories.calls import a_call
+from tests.factories.calls import a_call, rename_apis
 from tests.factories.key_rows import a_key, an_api
 from tests.trail import since_the_beginning
 
@@ -119,7 +119,8 @@ def test_a_pending_account_says_what_happens_next(acme: Account, alice: User, se
 
 
 def test_once_there_is_an_api_a_key_is_added(acme: Account, alice: User) -> None:
-    Enablement.objects.create(account=acme, api=Api.objects.get(slug="billing"))
+    rename_apis()
+    Enablement.objects.create(account=acme, api=Api.objects.get(slug="billing-new"))
     waiting = steps(page(alice))
     assert [step.endswith("Done.") for step in waiting] == [True, True, False, False, False]
     assert waiting[3].endswith("Add API key")
