@@ -133,6 +133,8 @@ def test_once_there_is_an_api_a_key_is_added(acme: Account, alice: User) -> None
 
 
 def test_with_a_key_the_first_call_is_waited_for(acme: Account, alice: User, api: Api) -> None:
+    rename_apis()
+    api.refresh_from_db()
     key = a_key(acme, alice, api, "Shop").key
 
     waiting = steps(page(alice))
