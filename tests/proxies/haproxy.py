@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -41,7 +42,17 @@ def serve(
         text = changed(text, places | dict(behind))
         if hosts:
             text = ask_two_hosts(text, r"^listen keyward_gateway\n.*?(?=^backend )", "haproxy.cfg", hosts)
+            # As docs/upgrade.md says.
+            text = changed(text, {"global\n": f"global\n    stats socket {where}/admin.sock mode 600 level admin\n"})
         (where / "haproxy.cfg").write_text(text)
         with running([PROGRAM, "-f", "haproxy.cfg"], where, port):
             # It writes them to standard output, and so does this file.
             yield Proxy("haproxy", port, where / "output.txt")
+
+
+def set_state(proxy: Proxy, host: int, state: str) -> None:
+    """Take a host, 0 or 1, out with `maint`, or in again with `ready`."""
+    with socket.socket(socket.AF_UNIX) as admin:
+        admin.connect(str(proxy.access_log.with_name("admin.sock")))
+        admin.sendall(f"set server keyward_gateway/host-{'ab'[host]} state {state}\n".encode())
+        assert admin.recv(1000).strip() == b""
