@@ -15,6 +15,7 @@ from tests.browser.test_widths import BROKEN
 from tests.factories.accounts import PASSWORD
 from tests.factories.calls import a_call
 from tests.factories.key_rows import KeyAndToken, a_key
+from tests.parameters import sampled
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 SignIn = Callable[[Page, str, str], None]
@@ -59,13 +60,14 @@ def test_from_the_refused_row_to_the_check_that_decides(
     assert_accessible(page)
 
 
+@pytest.mark.full
 def test_without_javascript(
     plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, partner: KeyAndToken
 ) -> None:
     check(plain_page, live_server.url, alice, partner, sign_in)
 
 
-@pytest.mark.parametrize("width", [820, 1280])
+@pytest.mark.parametrize("width", sampled([820, 1280], 820))
 def test_no_check_has_a_broken_name(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, partner: KeyAndToken, width: int
 ) -> None:

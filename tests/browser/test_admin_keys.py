@@ -19,6 +19,7 @@ from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD, a_user, code_of, with_totp
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key
+from tests.parameters import sampled
 from tests.unit.keys.documents import a_document, operation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +40,7 @@ def signed_in(page: Page, url: str) -> Page:
     return page
 
 
-@pytest.mark.parametrize("scripted", [True, False], ids=["with JavaScript", "without"])
+@pytest.mark.parametrize("scripted", sampled([True, False], True), ids=["with JavaScript", "without"])
 def test_from_the_sign_in_to_a_disabled_key_in_under_a_minute(
     request: pytest.FixtureRequest, live_server: Any, alice: User, scripted: bool
 ) -> None:
@@ -61,7 +62,7 @@ def test_from_the_sign_in_to_a_disabled_key_in_under_a_minute(
     assert not Key.objects.get(pk=key.pk).enabled
 
 
-@pytest.mark.parametrize("scripted", [True, False], ids=["with JavaScript", "without"])
+@pytest.mark.parametrize("scripted", sampled([True, False], True), ids=["with JavaScript", "without"])
 def test_a_thousand_entries_of_which_three_are_wrong(
     request: pytest.FixtureRequest, live_server: Any, alice: User, tmp_path: Path, scripted: bool
 ) -> None:

@@ -14,6 +14,7 @@ from keys.models import Address, IpList, Key
 from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD, a_user
 from tests.factories.keys import a_billing_key, a_key_of
+from tests.parameters import sampled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -99,6 +100,7 @@ def test_what_was_disabled_can_be_enabled_from_the_message(
     assert Key.objects.filter(enabled=True).count() == 5
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("robots")
 def test_without_javascript_each_action_is_a_page(
     plain_page: Page, live_server: Any, alice: User, sign_in: SignIn
@@ -144,7 +146,7 @@ def test_without_javascript_each_action_is_a_page(
     expect(page.get_by_text("rob", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("scripted", [True, False])
+@pytest.mark.parametrize("scripted", sampled([True, False], True))
 @pytest.mark.usefixtures("robots")
 def test_keys_are_added_from_the_page_of_a_list(
     request: pytest.FixtureRequest, live_server: Any, alice: User, sign_in: SignIn, scripted: bool

@@ -18,6 +18,7 @@ from keys.models import Key
 from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD
 from tests.factories.keys import LEAST, a_key_of
+from tests.parameters import sampled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -67,6 +68,7 @@ def test_it_fits_a_telephone(narrow_page: Page, live_server: Any, alice: User, k
         assert_accessible(narrow_page)
 
 
+@pytest.mark.full
 def test_without_javascript_tabs_and_blocks_open_all_the_same(
     plain_page: Page, live_server: Any, alice: User, key: Key, sign_in: SignIn
 ) -> None:
@@ -87,13 +89,7 @@ def test_the_button_prints(page: Page, live_server: Any, alice: User, key: Key, 
     assert page.evaluate("window.printed")
 
 
-# One with two documents and long programs, and one with neither; the others with --full.
-PRINTED = {"lms-call-logic", "billing"}
-
-
-@pytest.mark.parametrize(
-    "slug", [pytest.param(slug, marks=[] if slug in PRINTED else [pytest.mark.full]) for slug in sorted(LEAST)]
-)
+@pytest.mark.parametrize("slug", sampled(sorted(LEAST), "lms-call-logic"))
 def test_on_paper_it_is_a_document_with_every_block_open(
     page: Page, live_server: Any, alice: User, slug: str, sign_in: SignIn, tmp_path: Path
 ) -> None:

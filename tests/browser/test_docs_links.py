@@ -64,6 +64,7 @@ def test_a_partner_reads_the_documentation_by_a_link(
     partner.close()
 
 
+@pytest.mark.full
 def test_without_javascript(
     plain_page: Page, browser: Browser, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:

@@ -14,6 +14,7 @@ from core.permissions import Role
 from tests.factories.accounts import PASSWORD, a_user
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key
+from tests.parameters import sampled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -112,16 +113,28 @@ FORMS = {
     "owner of keys": Form("/keys/reassign/?key={key}", "Reassign", {"heir": "{carl}"}, (REQUIRED,), {}),
     "documentation link": Form("/keys/{key}/docs/links/", "Create link", {"days": "90"}),
 }
-# Each kind of control and of answer once more without JavaScript; the other forms with --full.
-PLAIN_SAMPLE = {"deactivate", "settings", "endpoint", "columns", "new entry", "addresses of keys"}
+# Each kind of control and of answer, and some of them without JavaScript; the other forms with --full.
+SAMPLE = {
+    True: {
+        "invite",
+        "deactivate",
+        "entry",
+        "settings",
+        "endpoint",
+        "columns",
+        "addresses of keys",
+        "authenticator app",
+    },
+    False: {"deactivate", "new entry", "columns"},
+}
 CASES = [
     pytest.param(
         name,
         scripted,
-        marks=[] if scripted or name in PLAIN_SAMPLE else [pytest.mark.full],
+        marks=[] if name in SAMPLE[scripted] else [pytest.mark.full],
         id=f"{name}-{'script' if scripted else 'no script'}",
     )
-    for scripted in (True, False)
+    for scripted in SAMPLE
     for name in FORMS
 ]
 # What a person entered and opened, but for passwords.
@@ -229,7 +242,7 @@ def test_nothing_typed_is_lost(
 
 
 @pytest.mark.usefixtures("every_preset")
-@pytest.mark.parametrize("has_scripts", [True, False])
+@pytest.mark.parametrize("has_scripts", sampled([True, False], True))
 def test_the_note_at_the_top_leads_to_each_field_at_fault(
     request: pytest.FixtureRequest, live_server: Any, alice: User, sign_in: SignIn, has_scripts: bool
 ) -> None:

@@ -169,6 +169,7 @@ def test_on_a_telephone(narrow_page: Page, live_server: Any, sign_in: SignIn, of
         assert_accessible(page)
 
 
+@pytest.mark.full
 def test_without_javascript(plain_page: Page, live_server: Any, sign_in: SignIn, offices: IpList) -> None:
     page = plain_page
     sign_in(page, "alice@acme.example", PASSWORD)

@@ -70,6 +70,7 @@ def test_a_key_is_changed_in_a_panel(page: Page, live_server: Any, alice: User, 
     assert_accessible(page)
 
 
+@pytest.mark.full
 def test_the_same_without_javascript(
     plain_page: Page, live_server: Any, alice: User, key: Key, sign_in: SignIn
 ) -> None:

@@ -14,6 +14,7 @@ from keys.models import Key
 from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD
 from tests.factories.keys import a_key_of
+from tests.parameters import sampled
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("every_preset")]
 SignIn = Callable[[Page, str, str], None]
@@ -54,6 +55,7 @@ def test_roles_are_chosen_by_ticking_them_and_some_are_needed(
     assert KeySettings.from_key(Key.objects.get()).modules == {"account-reader"}
 
 
+@pytest.mark.full
 def test_roles_are_chosen_by_ticking_them_without_javascript(
     plain_page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:
@@ -94,7 +96,7 @@ def test_an_api_user_is_disabled_and_enabled_in_its_edit_form(
     expect(page.get_by_text("dialer saved and enabled.")).to_be_visible()
 
 
-@pytest.mark.parametrize("scripted", [True, False])
+@pytest.mark.parametrize("scripted", sampled([True, False], True))
 def test_a_list_is_made_in_place_where_there_is_none(
     request: pytest.FixtureRequest, live_server: Any, alice: User, sign_in: SignIn, scripted: bool
 ) -> None:

@@ -137,6 +137,7 @@ def test_a_key_is_edited_disabled_enabled_and_deleted(key_list: Page, token: str
     assert_accessible(page)
 
 
+@pytest.mark.full
 def test_the_same_without_javascript(
     plain_page: Page, live_server: Any, alice: Any, sign_in: Callable[[Page, str, str], None]
 ) -> None:

@@ -73,6 +73,7 @@ def test_filters_act_at_once_and_ticked_keys_are_disabled(
     expect(page).to_have_url(re.compile(r"/keys/\?owner=bob&unused=never#key-\w{12}$"))
 
 
+@pytest.mark.full
 def test_the_same_without_javascript(
     plain_page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]
 ) -> None:

@@ -15,6 +15,7 @@ from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD
 from tests.factories.calls import a_call
 from tests.factories.keys import a_billing_key
+from tests.parameters import sampled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -60,7 +61,7 @@ def test_columns_are_chosen_and_ordered_and_filters_saved(
     expect(page.get_by_text('Filter "Refused" deleted.')).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1360, 390])
+@pytest.mark.parametrize("width", sampled([1360, 390], 390))
 def test_a_column_is_dragged_to_its_place(
     page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_column_is_dragged_to_its_place(
     assert list_labels() == expected
 
 
+@pytest.mark.full
 def test_the_same_without_javascript(plain_page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
     page = plain_page
     a_call(alice.account)
@@ -113,7 +115,7 @@ def test_the_same_without_javascript(plain_page: Page, live_server: Any, alice: 
     expect(page.get_by_role("link", name="Let through", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1440, 1100])
+@pytest.mark.parametrize("width", sampled([1440, 1100], 1100))
 def test_many_columns_are_scrolled_beside_name_and_actions(
     page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int
 ) -> None:

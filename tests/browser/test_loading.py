@@ -16,6 +16,7 @@ from tests.factories.calls import a_call
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key, a_key_of
 from tests.factories.notices import a_notice, an_endpoint
+from tests.parameters import sampled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -47,9 +48,7 @@ def movements(page: Page, urls: list[str], width: int) -> dict[str, list[str]]:
     return moved
 
 
-@pytest.mark.parametrize(
-    "width", [*(pytest.param(width, marks=pytest.mark.full) for width in (320, 600, 1024)), 390, 1440]
-)
+@pytest.mark.parametrize("width", sampled([320, 390, 600, 1024, 1440], 1440))
 def test_no_page_moves_while_it_loads(page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int) -> None:
     offices = an_ip_list(alice, "192.0.2.1")
     key = a_billing_key(alice, "203.0.113.7", "2001:db8:7::/48", ip_lists=frozenset({offices.pk})).key
@@ -64,7 +63,7 @@ def test_no_page_moves_while_it_loads(page: Page, live_server: Any, alice: User,
     assert movements(page, [f"{live_server.url}/{path}" for path in paths], width) == {}
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", sampled([390, 1280], 390))
 def test_no_other_page_moves(
     page: Page, live_server: Any, alice: User, sign_in: SignIn, full: bool, width: int
 ) -> None:

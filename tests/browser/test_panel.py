@@ -17,6 +17,7 @@ from tests.browser.held_requests import HeldRequests
 from tests.browser.painting import press_when_painted
 from tests.factories.accounts import PASSWORD, a_user, an_account
 from tests.factories.keys import a_billing_key, a_key_of, billing_for
+from tests.parameters import sampled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 # The browser takes its time to go back.
@@ -82,7 +83,7 @@ def test_a_closed_panel_gives_address_and_focus_back_without_a_request(keys: Pag
         assert [url for url in requests if "/static/" not in url] == [], way
 
 
-@pytest.mark.parametrize("way", ["Escape", "Back"])
+@pytest.mark.parametrize("way", sampled(["Escape", "Back"], "Back"))
 def test_a_filter_answered_while_the_panel_is_open_is_in_the_lists_address(keys: Page, way: str) -> None:
     held = HeldRequests(keys, ROBOTS)
     keys.get_by_label("Search", exact=True).fill("robot")

@@ -88,6 +88,7 @@ def test_the_list_stays_where_it_was_scrolled_to(page: Page, live_server: Any, a
     is_back("Robot 05 is deleted", "")
 
 
+@pytest.mark.full
 def test_without_javascript_the_row_is_in_sight(
     plain_page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_recovery_code_signs_in_where_the_app_is_lost(plain_page: Page, portal
     expect(plain_page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
+@pytest.mark.full
 def test_without_javascript_an_app_is_added_and_removed(plain_page: Page, portal: str, alice: User) -> None:
     page = plain_page
     first_step(page, portal, alice)

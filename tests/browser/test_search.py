@@ -140,6 +140,7 @@ def test_on_a_telephone(narrow_page: Page, live_server: Any, sign_in: SignIn, al
     expect(page.get_by_role("heading", name="Partner person")).to_be_visible()
 
 
+@pytest.mark.full
 def test_without_javascript(
     plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key, made: CreatedKey
 ) -> None:

@@ -18,6 +18,7 @@ from tests.factories.accounts import a_user, an_account
 from tests.factories.calls import a_call
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key
+from tests.parameters import sampled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MAX_PAGES = 1_000
@@ -124,7 +125,9 @@ def people() -> dict[str, User]:
     }
 
 
-@pytest.mark.parametrize("persona", ["Administrator", "Account Reader", "Auditor", "owner", "nobody"])
+@pytest.mark.parametrize(
+    "persona", sampled(["Administrator", "Account Reader", "Auditor", "owner", "nobody"], "Administrator", "Auditor")
+)
 def test_every_link_leads_somewhere(persona: str, people: dict[str, User], full: bool) -> None:
     """With --full to every page, otherwise to a sample of them."""
     client = Client()
