@@ -124,7 +124,8 @@ def list_invalid(texts: list[str], folder: Path, version: str = VERSIONS[-1]) ->
     ], done.stdout
 
 
-@pytest.mark.parametrize("version", [pytest.param(VERSIONS[0], marks=pytest.mark.full), VERSIONS[1]])
+@pytest.mark.full
+@pytest.mark.parametrize("version", VERSIONS)
 def test_the_api_accepts_every_manifest(version: str, tmp_path: Path) -> None:
     invalid, content = list_invalid([file.read_text() for file in sorted(FOLDER.glob("*.yaml"))], tmp_path, version)
     assert invalid == []
@@ -153,6 +154,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.quality(24)
 def test_planted_mistakes_are_no_valid_manifests(tmp_path: Path) -> None:
     good = (FOLDER / "gateway.yaml").read_text().split("---\n")[0]

@@ -218,7 +218,7 @@ def ports(full: bool, django_db_setup: None, django_db_blocker: Any) -> Iterator
 def test_no_call_after_the_commit_is_let_through(
     kind: Callable[[Key], None], ports: list[int], full: bool, figure: Callable[..., None]
 ) -> None:
-    outcome = races(kind, 125 if full else 20, ports)
+    outcome = races(kind, 125 if full else 8, ports)
     figure(
         f"{kind.__name__}: {outcome.races} races over {len(ports)} processes,"
         f" {outcome.asked} calls, {len(outcome.stale)} stale"
@@ -226,6 +226,7 @@ def test_no_call_after_the_commit_is_let_through(
     assert outcome.stale == []
 
 
+@pytest.mark.full
 def test_loader_in_two_statements_is_noticed() -> None:
     with processes(2, TEST_PLANT="two_statements") as ports:
         outcome = races(disable, 400, ports, until_stale=True)

@@ -64,7 +64,7 @@ class Behind(NamedTuple):
         return a_key_of(self.preset, a_user(an_account(), "alice", Role.ADMINISTRATOR), **PRESETS[self.preset])
 
 
-@pytest.fixture(scope="module", params=PRESETS)
+@pytest.fixture(scope="module")
 def behind(request: Any, running_gateway: RunningGateway, upstream_port: int) -> Iterator[Behind]:
     if nginx.PROGRAM is None:
         pytest.skip("nginx is not installed")
@@ -92,8 +92,21 @@ def status(output: str) -> str:
     return found[1]
 
 
+# Java compiles a program each time, so with --full alone for every preset.
+CASES = [
+    pytest.param(
+        preset,
+        language,
+        marks=[pytest.mark.full] if language.slug == "java" and preset != "lms-call-logic" else [],
+        id=f"{preset}-{language.slug}",
+    )
+    for preset in PRESETS
+    for language in [*LANGUAGES, CURL]
+]
+
+
 @pytest.mark.quality(8)
-@pytest.mark.parametrize("language", [*LANGUAGES, CURL], ids=lambda language: language.slug)
+@pytest.mark.parametrize(("behind", "language"), CASES, indirect=["behind"])
 def test_the_programs_of_a_key_s_page_run(
     transactional_db: None, behind: Behind, language: Language, tmp_path: Path, figure: Callable[[str], None]
 ):

@@ -78,6 +78,7 @@ def diagnose(installation: Installation, **environ: str) -> str:
     return installation.run("doctor", **environ).stdout
 
 
+@pytest.mark.full
 def test_the_role_gets_its_timeouts_by_a_command(installation: Installation, server: Server, pooled: int) -> None:
     assert "DATABASE_URL is behind PgBouncer" in diagnose(installation)
     psql(server, "-c", "ALTER DATABASE keyward SET synchronous_commit = off")

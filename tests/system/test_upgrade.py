@@ -83,6 +83,7 @@ def list_migrations(server: Server) -> set[str]:
     return set(server.query("SELECT app || '.' || name FROM django_migrations").splitlines())
 
 
+@pytest.mark.full
 @pytest.mark.quality(22)
 def test_no_call_waits_for_a_migration(release: Release, full: bool, figure: Callable[[str], None]) -> None:
     """The code is the release's, and it works on with the migrated database."""

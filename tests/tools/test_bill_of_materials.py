@@ -15,6 +15,7 @@ from config.places import read_version
 from tests.tools.bill_of_materials import make
 from tests.tools.environment import ROOT, find_tool
 
+pytestmark = pytest.mark.full
 LOCK = ROOT / "requirements.txt"
 VALIDATE = """
 import json, sys
@@ -64,7 +65,6 @@ def test_it_is_valid_and_planted_faults_are_not(bill: dict[str, Any]) -> None:
     assert validate(bill, kind, name) == [True, False, False]
 
 
-@pytest.mark.full
 def test_the_same_lock_makes_the_same_file(bill: dict[str, Any], tmp_path: Path) -> None:
     make(LOCK, tmp_path / "bill.json")
     assert json.loads((tmp_path / "bill.json").read_text()) == bill
