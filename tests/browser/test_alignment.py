@@ -15,9 +15,8 @@ from tests.factories.accounts import PASSWORD
 from tests.factories.calls import a_call
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key, api_for
-from tests.parameters import sampled
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.full, pytest.mark.django_db(transaction=True)]
 SignIn = Callable[[Page, str, str], None]
 LINES = """each => {
     const range = new Range();
@@ -115,7 +114,7 @@ def test_the_figures_of_the_overview_stand_on_one_grid(
         assert len({round(figure["width"]) for row in rows for figure in row}) == 1, width
 
 
-@pytest.mark.parametrize("width", sampled([820, 1280], 820))
+@pytest.mark.parametrize("width", [820, 1280])
 def test_a_message_is_above_the_headings_of_a_list_in_whose_middle_it_leads(
     page: Page, alice: User, live_server: Any, sign_in: SignIn, width: int
 ) -> None:

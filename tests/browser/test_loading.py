@@ -16,7 +16,6 @@ from tests.factories.calls import a_call
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key, a_key_of
 from tests.factories.notices import a_notice, an_endpoint
-from tests.parameters import sampled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -48,7 +47,8 @@ def movements(page: Page, urls: list[str], width: int) -> dict[str, list[str]]:
     return moved
 
 
-@pytest.mark.parametrize("width", sampled([320, 390, 600, 1024, 1440], 1440))
+@pytest.mark.full
+@pytest.mark.parametrize("width", [320, 390, 600, 1024, 1440])
 def test_no_page_moves_while_it_loads(page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int) -> None:
     offices = an_ip_list(alice, "192.0.2.1")
     key = a_billing_key(alice, "203.0.113.7", "2001:db8:7::/48", ip_lists=frozenset({offices.pk})).key
@@ -63,10 +63,9 @@ def test_no_page_moves_while_it_loads(page: Page, live_server: Any, alice: User,
     assert movements(page, [f"{live_server.url}/{path}" for path in paths], width) == {}
 
 
-@pytest.mark.parametrize("width", sampled([390, 1280], 390))
-def test_no_other_page_moves(
-    page: Page, live_server: Any, alice: User, sign_in: SignIn, full: bool, width: int
-) -> None:
+@pytest.mark.full
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_other_page_moves(page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int) -> None:
     bob = a_user(alice.account, "Bob")
     key = a_billing_key(alice, "203.0.113.7", owner=bob).key
     offices = an_ip_list(alice, "192.0.2.1", used_by=key)
@@ -78,29 +77,17 @@ def test_no_other_page_moves(
     page.route("**/js/*.js", late)
     one, bulk = f"keys/{key.public_id}/", f"?key={key.public_id}"
     paths = [
-        *(
-            "",
-            one,
-            f"{one}docs/",
-            f"{one}docs/links/",
-            f"{one}networks/",
-            f"keys/addresses/{bulk}",
-            f"keys/expiry/{bulk}",
-        ),
-        *(
-            f"keys/reassign/{bulk}",
-            f"keys/change/{bulk}",
-            f"ip-lists/{offices.pk}/",
-            f"ip-lists/{offices.pk}/add-keys/",
-        ),
+        *("", one, f"{one}docs/", f"{one}docs/links/", f"{one}networks/"),
+        *(f"keys/{action}/{bulk}" for action in ("addresses", "expiry", "reassign", "change")),
+        *(f"ip-lists/{offices.pk}/", f"ip-lists/{offices.pk}/add-keys/"),
         *("audit/", "audit/digests/", "users/", f"users/{bob.pk}/deactivate/", "unused/", "unused/addresses/"),
         *("settings/", "settings/notices/", f"settings/notices/webhooks/{endpoint.pk}/", "search/", "find/"),
         *(f"access-check/{bulk}", "lists/keys/columns/", "profile/"),
     ]
-    sample = paths if full else paths[width % 3 :: 3]
-    assert movements(page, [f"{live_server.url}/{path}" for path in sample], width) == {}
+    assert movements(page, [f"{live_server.url}/{path}" for path in paths], width) == {}
 
 
+@pytest.mark.full
 def test_the_administration_does_not_move_aside_for_its_menu(support: Page, live_server: Any) -> None:
     support.route("**/js/*.js", late)
     api = Api.objects.get(slug="billing")

@@ -13,7 +13,7 @@ from tests.browser.test_alignment import LINES
 from tests.factories.accounts import PASSWORD
 from tests.factories.keys import a_billing_key
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.full, pytest.mark.django_db(transaction=True)]
 # The width of a sheet of A4 across, less its margins, in CSS pixels.
 SHEET = 1009
 # On the screen.

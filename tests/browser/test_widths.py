@@ -1,6 +1,6 @@
 """No page is wider than the window, whatever the things on it are called; no column of keys covers another.
 
-Without --full each page is looked at in every other width, one page in those that the page before it leaves out.
+Without --full some pages are looked at in every other width, one page in those that the page before it leaves out.
 """
 
 from __future__ import annotations
@@ -64,11 +64,6 @@ BROKEN = """() => [...document.querySelectorAll('.table td, .diff :is(th, td)')]
 # What a table, or the card that hides what is too much of it, lacks.
 TOO_WIDE = """() => Math.max(
     ...[...document.querySelectorAll('.scroll, .card.list')].map(each => each.scrollWidth - each.clientWidth))"""
-
-
-def choose(widths: tuple[int, ...], turn: int, full: bool) -> tuple[int, ...]:
-    """Return the widths for the page of this number: every other one, or all with --full."""
-    return widths if full else widths[turn % 2 :: 2]
 
 
 @pytest.fixture
@@ -138,7 +133,7 @@ def test_no_page_is_wider_than_the_window(
         assert answer, path
         if answer.status != 200:
             wide[path] = answer.status
-        for width in choose(WIDTHS, turn, full):
+        for width in WIDTHS if full else WIDTHS[turn % 2 :: 2]:
             page.set_viewport_size({"width": width, "height": 860})
             if found := page.evaluate(BEYOND):
                 wide[path, width] = found
@@ -161,8 +156,9 @@ def test_no_page_is_wider_than_the_window(
     assert wide == {}
 
 
+@pytest.mark.full
 def test_a_word_that_fits_is_not_broken(
-    page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None], full: bool
+    page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]
 ) -> None:
     account = an_account()
     alice = a_user(account, "Alice", Role.ADMINISTRATOR)
@@ -182,10 +178,10 @@ def test_a_word_that_fits_is_not_broken(
     page.goto(live_server.url)
     broken = {}
     paths = ("/", "/keys/", "/keys/?api=cloud-pbx", "/ip-lists/", f"/ip-lists/{office.pk}/", "/logs/", "/users/")
-    for turn, path in enumerate(paths):
+    for path in paths:
         page.set_viewport_size({"width": 1440, "height": 860})
         page.goto(f"{live_server.url}{path}")
-        for width in choose((1440, 1280, 1152, 1100, 1024, 390), turn, full):
+        for width in (1440, 1280, 1152, 1100, 1024, 390):
             page.set_viewport_size({"width": width, "height": 860})
             scrolls = page.evaluate(TOO_WIDE)
             found = {word for word in page.evaluate(BROKEN) if len(word) < 50}
@@ -194,8 +190,9 @@ def test_a_word_that_fits_is_not_broken(
     assert broken == {}
 
 
+@pytest.mark.full
 def test_no_column_of_keys_is_covered_whether_its_token_is_shown_or_not(
-    page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None], full: bool
+    page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]
 ) -> None:
     alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
     a_billing_key(alice, "203.0.113.7", name="Invoice robot of the warehouse")
@@ -205,7 +202,7 @@ def test_no_column_of_keys_is_covered_whether_its_token_is_shown_or_not(
     sign_in(page, alice.email, PASSWORD)
     page.goto(live_server.url)
     covered = {}
-    for turn, path in enumerate(("/keys/", "/keys/?api=billing", "/keys/?api=lms-call-logic", "/keys/?api=lynx")):
+    for path in ("/keys/", "/keys/?api=billing", "/keys/?api=lms-call-logic", "/keys/?api=lynx"):
         page.set_viewport_size({"width": 1440, "height": 860})
         page.goto(f"{live_server.url}{path}")
         for shown in (False, True):
@@ -214,7 +211,7 @@ def test_no_column_of_keys_is_covered_whether_its_token_is_shown_or_not(
                 page.get_by_label("Your password").fill(PASSWORD)
                 page.locator("#modal").get_by_role("button", name="Show token").click()
                 expect(page.locator("[data-secret] [aria-pressed=true]")).to_have_count(1)
-            for width in choose((1440, 1366, 1365, 1280, 1180, 1100, 1024), turn + shown, full):
+            for width in (1440, 1366, 1365, 1280, 1180, 1100, 1024):
                 page.set_viewport_size({"width": width, "height": 860})
                 scrolls = page.evaluate("(s => s.scrollWidth - s.clientWidth)(document.querySelector('.scroll'))")
                 found = page.evaluate(OVERLAPPING)
@@ -223,8 +220,9 @@ def test_no_column_of_keys_is_covered_whether_its_token_is_shown_or_not(
     assert covered == {}
 
 
+@pytest.mark.full
 def test_long_names_make_the_list_of_keys_neither_scroll_nor_tall(
-    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None], full: bool
+    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]
 ) -> None:
     assert alice.account
     office = IpList.objects.create(account=alice.account, name=LONG)
@@ -236,9 +234,9 @@ def test_long_names_make_the_list_of_keys_neither_scroll_nor_tall(
     page.goto(live_server.url)
     scrolls, tall = {}, {}
     widths = (390, 769, 820, 860, 900, 1023, 1024, 1180, 1241, 1280, 1366, 1372, 1440)
-    for turn, path in enumerate(("/keys/", "/keys/?api=billing", "/keys/?api=lms-call-logic", "/keys/?api=textpeak")):
+    for path in ("/keys/", "/keys/?api=billing", "/keys/?api=lms-call-logic", "/keys/?api=textpeak"):
         page.goto(f"{live_server.url}{path}")
-        for width in choose(widths, turn, full):
+        for width in widths:
             page.set_viewport_size({"width": width, "height": 860})
             if found := page.evaluate(TOO_WIDE):
                 scrolls[path, width] = found
@@ -249,6 +247,7 @@ def test_long_names_make_the_list_of_keys_neither_scroll_nor_tall(
     assert tall == {}
 
 
+@pytest.mark.full
 def test_the_actions_of_who_may_only_read_fit_too(
     page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]
 ) -> None:
@@ -267,6 +266,7 @@ def test_the_actions_of_who_may_only_read_fit_too(
     assert scrolls == {}
 
 
+@pytest.mark.full
 def test_headings_stay_in_sight(page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]) -> None:
     alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
     for number in range(30):
@@ -279,6 +279,7 @@ def test_headings_stay_in_sight(page: Page, live_server: Any, sign_in: Callable[
     expect(heading).to_have_attribute("aria-sort", "descending")
 
 
+@pytest.mark.full
 def test_a_key_takes_little_height_on_a_telephone(
     narrow_page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]
 ) -> None:
