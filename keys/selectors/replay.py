@@ -195,7 +195,8 @@ def _read_usage(
         undecided = _find_undecided(loaded, _find_used_routes(loaded, keys, usage), changed, changes)
         by_path = _find_called_paths(undecided, usage)
         if by_path or not all(_includes(asked, route, rivals) for route, rivals in undecided.items()):
-            until, asked = usage.summed_until, undecided
+            # What the log told by path is not to be known by its route now.
+            until, asked = usage.summed_until, _join(asked, undecided)
             usage = _read_usage_of(keys, asked, by_path)
             if usage.summed_until != until:
                 # The log was summed further after the outlines were read.
@@ -205,6 +206,15 @@ def _read_usage(
 
 # Routes by the slug of their API and their text, with the routes that decide about some of their paths instead.
 _Undecided = Mapping[tuple[str, str], Collection[Route] | None]
+
+
+def _join(*several: _Undecided) -> _Undecided:
+    """Return the routes of all of them; what is unknown of a route by one is unknown."""
+    joined: dict[tuple[str, str], Collection[Route] | None] = {}
+    for route in set().union(*several):
+        every = [each[route] for each in several if route in each]
+        joined[route] = None if None in every else [*chain.from_iterable(filter(None, every))]
+    return joined
 
 
 def _includes(asked: _Undecided, route: tuple[str, str], rivals: Collection[Route] | None) -> bool:
@@ -252,7 +262,7 @@ def _find_undecided(
 ) -> _Undecided:
     """Return the routes that do not tell alone what decides about their calls, now or after the change, with what
     find_undecided says of them."""
-    undecided: dict[tuple[str, str], Collection[Route] | None] = {}
+    undecided: list[_Undecided] = []
     for pk, texts in used.items():
         api = loaded.apis[pk]
         known = () if {"routes", "encoded_slash"}.intersection(changes[pk]) else api.routes
@@ -260,11 +270,8 @@ def _find_undecided(
         if pk in changed:
             slashed = api.slashed ^ changed[pk].slashed
             found.append(find_undecided(texts, known, changed[pk].routes, slashed))
-        for route in set().union(*found):
-            every = [each[route] for each in found if route in each]
-            rivals = None if None in every else [*chain.from_iterable(filter(None, every))]
-            undecided[api.api.slug, route] = rivals
-    return undecided
+        undecided += ({(api.api.slug, text): rivals for text, rivals in each.items()} for each in found)
+    return _join(*undecided)
 
 
 def _build_calls(

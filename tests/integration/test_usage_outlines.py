@@ -16,7 +16,9 @@ from django.db import connections
 from accounts.models import Account
 from audit.models import Call
 from audit.usage import outlines, roll_up, selectors
+from core.actor import Actor
 from core.permissions import Role
+from keys import apis
 from keys.apis.description import Description
 from keys.models import Api, KeyModule, Module
 from keys.selectors.decision import build_route_matcher
@@ -183,3 +185,27 @@ def test_a_route_that_takes_no_path_that_was_called_is_replayed_without_rows(
         assert replay() == (1, 5)
     roll_up_until(monkeypatch, NOW)
     assert replay() == (1, 5)
+
+
+def test_calls_that_are_not_summed_stay_known_by_their_paths_if_rows_are_read(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Routes with a condition go: their calls are those of the routes without it, whose modules the key has."""
+    operation = {"tags": ["Reports"], "parameters": [{"name": "menu", "in": "query", "schema": {"type": "string"}}]}
+    paths = {path: {"get": operation | {"responses": {"200": {"description": "ok"}}}} for path in ("/bills", "/sums")}
+    document = {"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "paths": paths}
+    policy = Api.objects.get(slug="billing").policy | {"modules": []}
+    menu = [{"tag": "Menu", "routes": ["GET /bills?menu=1", "GET /sums?menu=1"]}]
+    by = Actor.from_command("test")
+    api = apis.add(slug="shop", description=Description.from_data(document, policy | {"modules": menu}), by=by)
+    key = a_key(account, a_user(account, "Alice", Role.ADMINISTRATOR), api, "Key").key
+
+    def call(path: str, hours: int) -> None:
+        more = {"key_id": key.public_id, "api": "shop", "module": "menu", "client_address": "203.0.113.8"}
+        a_call(account, time=NOW - hours * HOUR, path=path, query="menu=1", rule=f"GET {path}?menu=1", **more)
+
+    call("/bills", 30)
+    roll_up_until(monkeypatch, NOW - 24 * HOUR)
+    call("/sums", 3)
+    effect = replay_api(api, Description.from_data(document, policy)).effect
+    assert (effect.refused_count, effect.allowed) == (0, 2)
