@@ -70,7 +70,6 @@ def test_the_dockerfile_keeps_its_promises() -> None:
     assert list_dockerfile_problems(DOCKERFILE) == []
 
 
-@pytest.mark.full
 def test_the_dockerfile_is_clean(tmp_path: Path) -> None:
     assert lint(DOCKERFILE, tmp_path) == ""
 
@@ -91,7 +90,6 @@ def test_a_planted_fault_of_the_dockerfile_is_found(planted: str, message: str) 
     assert any(problem.startswith(message) for problem in list_dockerfile_problems(planted))
 
 
-@pytest.mark.full
 @pytest.mark.quality(24)
 def test_the_linter_finds_a_planted_fault(tmp_path: Path) -> None:
     assert "DL3002" in lint(DOCKERFILE + "USER root\n", tmp_path)

@@ -1,6 +1,5 @@
 """Programs that check what Keyward is delivered as: linters, validators, a search for advisories. They have a Python
-environment of their own, pinned and hashed, because Keyward needs none of their packages. Installing it takes as long
-as many tests, so `./test --full` alone runs those that need it."""
+environment of their own, pinned and hashed, because Keyward needs none of their packages."""
 
 from __future__ import annotations
 

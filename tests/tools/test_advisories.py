@@ -12,7 +12,6 @@ from tests.gateways import free_port
 from tests.tools import published
 from tests.tools.advisories import LOCKS, audit
 
-pytestmark = pytest.mark.full
 # The last version before each was fixed.
 VULNERABLE = {"sqlparse": "0.4.3", "django": "4.2.15", "pyyaml": "5.3.1", "gunicorn": "19.4.5"}
 
