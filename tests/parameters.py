@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any
 
 import pytest
-from _pytest.mark import ParameterSet
-
-T = TypeVar("T")
 
 
-def sampled(values: Iterable[T], *sample: T) -> list[ParameterSet]:
+def sampled(values: Iterable[object], *sample: object) -> list[Any]:
     """Return a parameter for each value; all but those of the sample run with --full alone."""
     return [pytest.param(value, marks=[] if value in sample else [pytest.mark.full]) for value in values]
