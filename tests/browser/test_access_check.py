@@ -60,7 +60,6 @@ def test_from_the_refused_row_to_the_check_that_decides(
     assert_accessible(page)
 
 
-@pytest.mark.full
 def test_without_javascript(
     plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, partner: KeyAndToken
 ) -> None:

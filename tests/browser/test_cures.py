@@ -67,7 +67,6 @@ def test_from_the_refused_row_to_an_allowed_address(
     assert networks(partner) == {"203.0.113.7/32", f"{ADDRESS}/32"}
 
 
-@pytest.mark.full
 def test_without_javascript(plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, partner: Key) -> None:
     page = plain_page
     sign_in(page, alice.email, PASSWORD)

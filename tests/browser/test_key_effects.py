@@ -123,7 +123,6 @@ def test_to_refuse_every_call_a_box_must_be_ticked(
     assert networks(key) == {"192.0.2.0/24"}
 
 
-@pytest.mark.full
 def test_without_javascript_it_is_a_step_of_its_own(
     plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:

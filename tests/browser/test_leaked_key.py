@@ -73,7 +73,6 @@ def test_from_the_pasted_line_to_the_disabled_key(
     assert [each for each in addresses.seen if leaked.token[16:24] in each] == []
 
 
-@pytest.mark.full
 def test_without_javascript(
     plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, leaked: KeyAndToken
 ) -> None:

@@ -23,7 +23,6 @@ from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD
 from tests.factories.keys import a_billing_key
 from tests.factories.notices import MAINTAIN, SENDER, an_endpoint, take_outbox
-from tests.parameters import sampled
 from tests.receivers import answering, serve
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
@@ -31,7 +30,7 @@ SignIn = Callable[[Page, str, str], None]
 NOW = datetime.now(UTC)
 
 
-@pytest.fixture(params=sampled(["with scripts", "without scripts"], "with scripts"))
+@pytest.fixture(params=["with scripts", "without scripts"])
 def either_page(request: pytest.FixtureRequest) -> Page:
     """A browser's page, with JavaScript and then without."""
     return request.getfixturevalue("page" if request.param == "with scripts" else "plain_page")

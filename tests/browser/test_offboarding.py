@@ -66,7 +66,6 @@ def test_as_the_choices_are_made_the_panel_says_what_they_refuse(
     }
 
 
-@pytest.mark.full
 def test_without_javascript_the_effect_is_a_step_of_its_own(
     plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, bob: User
 ) -> None:

@@ -53,7 +53,6 @@ def test_what_is_wrong_leads_to_its_calls(
     assert_accessible(page)
 
 
-@pytest.mark.full
 def test_the_same_without_javascript(
     plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, shop: Key
 ) -> None:

@@ -85,7 +85,6 @@ def test_who_still_has_the_old_secret_is_seen_before_it_ends(
     expect(page.get_by_text("no longer works")).to_be_visible()
 
 
-@pytest.mark.full
 def test_without_javascript(plain_page: Page, live_server: Any, sign_in: SignIn, alice: User, shop: Key) -> None:
     page = plain_page
     sign_in(page, alice.email, PASSWORD)
