@@ -195,7 +195,7 @@ def _read_usage(
         undecided = _find_undecided(loaded, _find_used_routes(loaded, keys, usage), changed, changes)
         by_path = _find_called_paths(undecided, usage)
         if by_path or not all(_includes(asked, route, rivals) for route, rivals in undecided.items()):
-            # What the log told by path is not to be known by its route now.
+            # Calls that were read with their paths are read with them again.
             until, asked = usage.summed_until, _join(asked, undecided)
             usage = _read_usage_of(keys, asked, by_path)
             if usage.summed_until != until:
