@@ -15,12 +15,13 @@ async def ask_until(
     stop: Callable[[int], bool],
     *,
     connections: int = 8,
+    pause: float = 0.0,
     durations: list[float] | None = None,
 ) -> Counter[str]:
     """Ask over each connection until `stop(answers so far)`; return how often each status, or kind of failure, came.
 
     A connection is opened anew when an answer closed it. A question is never asked twice: one that gets no answer has
-    failed. `durations` gets the seconds of each answer.
+    failed. Each connection waits `pause` seconds between two questions. `durations` gets the seconds of each answer.
     """
     counted: Counter[str] = Counter()
 
@@ -51,6 +52,7 @@ async def ask_until(
                 if writer is not None:
                     writer.close()
                 writer = None
+            await asyncio.sleep(pause)
         if writer is not None:
             writer.close()
             with suppress(OSError):

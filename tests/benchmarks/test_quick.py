@@ -17,8 +17,14 @@ from benchmarks.results import Ratio, format_comparison, save
 from benchmarks.sizes import Size
 
 ROOT = Path(__file__).resolve().parents[2]
-# Each is made of the parts of another that runs in every `./test`; "start" does what tests/system/test_serve.py does.
+# With --full alone: what is made of the parts of another one, or measures what seldom changes. "start" does what
+# tests/system/test_serve.py does.
 LEFT_OUT = {
+    "import",
+    "digests",
+    "roll-up",
+    "log-page",
+    "audit-verify",
     "verify-workers",
     "verify-latency",
     "verify-keys",

@@ -133,6 +133,7 @@ def test_the_pages_are_accessible_and_light(support: Page, live_server: Any, acm
     assert heavy == {}
 
 
+@pytest.mark.full
 def test_no_table_is_wider_than_its_card(support: Page, live_server: Any) -> None:
     acme = an_account()
     bob = a_user(acme, "Bob")
@@ -167,6 +168,7 @@ def weigh(page: Page, url: str) -> int:
     return sum(len(gzip.compress(answer.body())) for answer in answers if answer.ok)
 
 
+@pytest.mark.full
 def test_a_request_id_in_the_trail_stands_in_one_line_or_on_the_events_page(
     support: Page, live_server: Any, acme: Account
 ) -> None:

@@ -64,6 +64,7 @@ def test_to_a_filtered_and_sorted_list(listed: Page) -> None:
     expect(page.get_by_role("searchbox").first).to_have_value("Robot")
 
 
+@pytest.mark.full
 def test_from_a_panel_over_the_second_page(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
     now = datetime.now(UTC)
     for number in range(60):
@@ -116,6 +117,7 @@ def test_after_a_saved_form(listed: Page) -> None:
     assert len(events("key.edited")) == 2
 
 
+@pytest.mark.full
 def test_after_a_change_of_several_keys(listed: Page) -> None:
     page = listed
     page.goto(f"{page.url}?status=active&sort=name")

@@ -55,6 +55,7 @@ def test_bars_are_read_by_pointer_and_keyboard_and_narrow_the_log(
     expect(page.locator("tr[data-position]")).to_have_count(1)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("calls")
 @pytest.mark.browser_context_args(timezone_id="Asia/Tokyo")
 def test_it_is_in_the_chosen_zone(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
@@ -72,6 +73,7 @@ def test_it_is_in_the_chosen_zone(page: Page, live_server: Any, alice: User, sig
     expect(page.get_by_role("textbox", name="From", exact=True)).to_have_value("2026-10-06T07:00")
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("calls")
 def test_the_first_touch_reads_and_the_second_narrows(
     browser: Browser, browser_context_args: dict[str, Any], live_server: Any, alice: User, sign_in: SignIn

@@ -80,6 +80,7 @@ def test_without_javascript(plain_page: Page, live_server: Any, sign_in: SignIn,
     assert networks(partner) == {"203.0.113.7/32", f"{ADDRESS}/32"}
 
 
+@pytest.mark.full
 def test_enabling_leads_back_to_the_call_in_the_panel(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, partner: Key
 ) -> None:

@@ -60,6 +60,7 @@ def test_programs_are_in_tabs_that_keys_move_between_and_are_copied(
     assert_accessible(page)
 
 
+@pytest.mark.full
 def test_it_fits_a_telephone(narrow_page: Page, live_server: Any, alice: User, key: Key, sign_in: SignIn) -> None:
     sign_in(narrow_page, alice.email, PASSWORD)
     for path in (f"keys/{key.public_id}/docs", f"keys/{key.public_id}/call-download", "apis/lms-call-logic"):
@@ -81,6 +82,7 @@ def test_without_javascript_tabs_and_blocks_open_all_the_same(
     expect(plain_page.get_by_role("button", name="Print to PDF")).to_have_count(0)
 
 
+@pytest.mark.full
 def test_the_button_prints(page: Page, live_server: Any, alice: User, key: Key, sign_in: SignIn) -> None:
     page.add_init_script("window.print = () => { window.printed = true; }")
     sign_in(page, alice.email, PASSWORD)
@@ -89,6 +91,7 @@ def test_the_button_prints(page: Page, live_server: Any, alice: User, key: Key, 
     assert page.evaluate("window.printed")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("slug", sampled(sorted(LEAST), "lms-call-logic"))
 def test_on_paper_it_is_a_document_with_every_block_open(
     page: Page, live_server: Any, alice: User, slug: str, sign_in: SignIn, tmp_path: Path

@@ -89,6 +89,7 @@ def test_what_is_no_network_is_answered_at_add_with_what_would_be_right(
         )
 
 
+@pytest.mark.full
 def test_what_is_no_network_is_not_sent(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
     """Neither from a field that is seen nor from one that is folded away: the form opens, and says which."""
     sign_in(page, alice.email, PASSWORD)
@@ -115,6 +116,7 @@ def test_what_is_no_network_is_not_sent(page: Page, live_server: Any, alice: Use
     assert Key.objects.count() == 0
 
 
+@pytest.mark.full
 def test_an_entry_of_a_list_is_answered_at_add(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
     offices = an_ip_list(alice)
     sign_in(page, alice.email, PASSWORD)

@@ -117,11 +117,8 @@ FORMS = {
 SAMPLE = {
     True: {
         "invite",
-        "deactivate",
         "entry",
-        "settings",
         "endpoint",
-        "columns",
         "addresses of keys",
         "authenticator app",
     },

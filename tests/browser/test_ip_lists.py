@@ -143,6 +143,7 @@ def test_by_keyboard_alone(page: Page, live_server: Any, sign_in: SignIn, office
     expect(page.get_by_role("cell", name="Documentation")).to_be_visible()
 
 
+@pytest.mark.full
 def test_a_new_entry_is_marked_in_its_list(page: Page, live_server: Any, sign_in: SignIn, offices: IpList) -> None:
     sign_in(page, "alice@acme.example", PASSWORD)
     page.goto(live_server.url)
@@ -160,6 +161,7 @@ def test_a_new_entry_is_marked_in_its_list(page: Page, live_server: Any, sign_in
     expect(page.locator("tr:target")).to_contain_text("192.0.2.9")
 
 
+@pytest.mark.full
 def test_on_a_telephone(narrow_page: Page, live_server: Any, sign_in: SignIn, offices: IpList) -> None:
     page = narrow_page
     sign_in(page, "alice@acme.example", PASSWORD)
@@ -202,6 +204,7 @@ def test_without_javascript(plain_page: Page, live_server: Any, sign_in: SignIn,
     assert [ip_list.name for ip_list in IpList.objects.all()] == ["Offices"]
 
 
+@pytest.mark.full
 def test_a_reader_sees_and_changes_nothing(page: Page, live_server: Any, sign_in: SignIn, offices: IpList) -> None:
     a_user(Account.objects.get(), "Rita", Role.ACCOUNT_READER)
     sign_in(page, "rita@acme.example", PASSWORD)

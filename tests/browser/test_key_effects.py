@@ -61,6 +61,7 @@ def test_while_an_address_is_typed_the_panel_says_whom_it_would_refuse(
     assert networks(key) == {"203.0.113.0/24", "198.51.100.7/32"}
 
 
+@pytest.mark.full
 def test_the_effect_is_that_of_the_last_change(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:
@@ -85,6 +86,7 @@ def test_the_effect_is_that_of_the_last_change(
     expect(effect).not_to_contain_text("Would have refused 2 of 3 calls")
 
 
+@pytest.mark.full
 def test_enter_saves_what_was_typed_and_adds_nothing(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:

@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 SignIn = Callable[[Page, str, str], None]
 
 
+@pytest.mark.full
 def test_roles_are_chosen_by_ticking_them_and_some_are_needed(
     page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:
@@ -96,6 +97,7 @@ def test_an_api_user_is_disabled_and_enabled_in_its_edit_form(
     expect(page.get_by_text("dialer saved and enabled.")).to_be_visible()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("scripted", sampled([True, False], True))
 def test_a_list_is_made_in_place_where_there_is_none(
     request: pytest.FixtureRequest, live_server: Any, alice: User, sign_in: SignIn, scripted: bool

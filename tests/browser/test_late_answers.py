@@ -51,6 +51,7 @@ def keys(page: Page, live_server: Any, alice: User, key: Key, sign_in: SignIn) -
     return page
 
 
+@pytest.mark.full
 def test_of_two_links_the_last_one_opens(keys: Page) -> None:
     held = HeldRequests(keys, NEW)
     add = keys.get_by_role("link", name="Add API key")
@@ -66,6 +67,7 @@ def test_of_two_links_the_last_one_opens(keys: Page) -> None:
     expect(keys).to_have_url(LIST)
 
 
+@pytest.mark.full
 def test_what_a_closed_panel_asked_for_does_not_open(keys: Page, alice: User) -> None:
     a_key_of("cloud-pbx", alice)
     keys.reload()
@@ -148,6 +150,7 @@ def test_what_was_selected_before_the_script_had_come_is_counted(keys: Page, liv
     expect(keys.get_by_text("With 1 selected:").first).to_be_visible()
 
 
+@pytest.mark.full
 def test_the_help_does_not_open_over_another_dialog(keys: Page, key: Key, live_server: Any) -> None:
     keys.goto(f"{live_server.url}/keys/{key.public_id}/docs/")
     held = HeldRequests(keys, LATE_SCRIPTS)
@@ -161,6 +164,7 @@ def test_the_help_does_not_open_over_another_dialog(keys: Page, key: Key, live_s
     expect(keys.locator("#help")).to_be_hidden()
 
 
+@pytest.mark.full
 def test_an_alert_stays_ten_seconds_though_another_came_before_it(
     page: Page, live_server: Any, alice: User, key: Key, sign_in: SignIn
 ) -> None:

@@ -40,6 +40,7 @@ def test_live_switched_off_and_on_before_an_answer_shows_each_call_once(
     expect(page.locator(ROWS)).to_have_count(2)
 
 
+@pytest.mark.full
 def test_calls_in_between_are_loaded_once_however_often_that_is_pressed(
     page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:
@@ -60,6 +61,7 @@ def test_calls_in_between_are_loaded_once_however_often_that_is_pressed(
     assert len(held.routes) == 1
 
 
+@pytest.mark.full
 def test_the_total_is_that_of_the_last_filter(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
     now = datetime.now(UTC)
     more_calls(a_call(alice.account, time=now, decision="denied", reason="ip_not_allowed"), 59)

@@ -142,6 +142,7 @@ def test_a_new_secret_is_said_has_the_focus_and_is_not_lost_uncopied(keys: Page,
     assert browser_questions == ["beforeunload"]
 
 
+@pytest.mark.full
 def test_what_was_typed_before_the_scripts_had_come_is_asked_about(
     page: Page, live_server: Any, alice: User, sign_in: SignIn, browser_questions: list[str]
 ) -> None:
@@ -158,6 +159,7 @@ def test_what_was_typed_before_the_scripts_had_come_is_asked_about(
     assert browser_questions == ["beforeunload"]
 
 
+@pytest.mark.full
 def test_a_page_of_its_own_asks_too_and_a_saved_form_does_not(
     page: Page, live_server: Any, alice: User, sign_in: SignIn, browser_questions: list[str]
 ) -> None:

@@ -61,6 +61,7 @@ def test_columns_are_chosen_and_ordered_and_filters_saved(
     expect(page.get_by_text('Filter "Refused" deleted.')).to_be_visible()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", sampled([1360, 390], 390))
 def test_a_column_is_dragged_to_its_place(
     page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int
@@ -115,6 +116,7 @@ def test_the_same_without_javascript(plain_page: Page, live_server: Any, alice: 
     expect(page.get_by_role("link", name="Let through", exact=True)).to_be_visible()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", sampled([1440, 1100], 1100))
 def test_many_columns_are_scrolled_beside_name_and_actions(
     page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int

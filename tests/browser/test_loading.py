@@ -95,6 +95,7 @@ def test_the_administration_does_not_move_aside_for_its_menu(support: Page, live
     assert movements(support, [f"{live_server.url}/admin/{path}" for path in paths], 1280) == {}
 
 
+@pytest.mark.full
 def test_a_shown_token_is_not_hidden_during_a_click(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
     a_billing_key(alice)
     page.clock.install()
@@ -114,6 +115,7 @@ def test_a_shown_token_is_not_hidden_during_a_click(page: Page, live_server: Any
     expect(hide).to_have_count(0)
 
 
+@pytest.mark.full
 def test_a_copy_button_gets_its_name_back_after_the_click(
     page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:

@@ -125,6 +125,7 @@ def test_all_refused_calls_of_a_key_in_october_by_address(
     expect(rows(page)).to_have_count(3)
 
 
+@pytest.mark.full
 def test_a_filter_set_while_the_page_loads(
     page: Page, arthur: User, key: Key, live_server: Any, sign_in: SignIn
 ) -> None:
@@ -223,6 +224,7 @@ def test_new_calls_appear_while_the_page_is_live(
     expect(rows(page)).to_have_count(5)
 
 
+@pytest.mark.full
 def test_a_live_page_says_how_many_calls_it_leaves_out_and_loads_them(
     page: Page, live_server: Any, acme: Account, alice: User, sign_in: SignIn
 ) -> None:
@@ -271,6 +273,7 @@ def test_a_row_opens_in_the_panel_and_says_why(
     expect(rows(page)).to_have_count(1)
 
 
+@pytest.mark.full
 @pytest.mark.browser_context_args(timezone_id="Asia/Tokyo")
 def test_from_and_to_are_in_the_readers_zone_once_the_clock_is(
     page: Page, live_server: Any, acme: Account, alice: User, sign_in: SignIn

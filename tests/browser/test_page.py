@@ -42,6 +42,7 @@ def test_the_overview_and_a_missing_page_are_accessible(
     assert_accessible(page)
 
 
+@pytest.mark.full
 def test_the_menu_opens_on_a_narrow_screen_without_javascript(
     plain_page: Page, live_server: Any, alice: str, sign_in: SignIn
 ) -> None:
@@ -141,6 +142,7 @@ def test_the_first_load_stays_under_60_kb_compressed(
     assert total < 60_000
 
 
+@pytest.mark.full
 def test_nothing_moves_while_a_long_page_loads(page: Page, live_server: Any, alice: str, sign_in: SignIn) -> None:
     account = User.objects.get(email=alice).account
     for number in range(60):

@@ -83,6 +83,7 @@ def test_a_closed_panel_gives_address_and_focus_back_without_a_request(keys: Pag
         assert [url for url in requests if "/static/" not in url] == [], way
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("way", sampled(["Escape", "Back"], "Back"))
 def test_a_filter_answered_while_the_panel_is_open_is_in_the_lists_address(keys: Page, way: str) -> None:
     held = HeldRequests(keys, ROBOTS)
@@ -101,6 +102,7 @@ def test_a_filter_answered_while_the_panel_is_open_is_in_the_lists_address(keys:
     expect(keys).to_have_url(ROBOTS)
 
 
+@pytest.mark.full
 def test_a_filter_answered_as_the_panel_closes_is_in_the_lists_address(keys: Page) -> None:
     held = HeldRequests(keys, ROBOTS)
     keys.get_by_label("Search", exact=True).fill("robot")
@@ -126,6 +128,7 @@ def test_the_api_is_chosen_in_the_panel(keys: Page, alice: User) -> None:
     expect(keys).to_have_url(re.compile(r"/keys/\?status=active$"))
 
 
+@pytest.mark.full
 def test_forward_to_the_panels_address_shows_its_page(keys: Page) -> None:
     opened(keys)
     keys.go_back()
@@ -149,6 +152,7 @@ def test_addresses_are_added_and_removed_one_at_a_time(keys: Page) -> None:
     assert panel.locator("textarea").first.input_value() == "203.0.113.7\n198.51.100.0/24"
 
 
+@pytest.mark.full
 def test_what_cannot_be_an_address_is_refused_where_it_is_typed(keys: Page) -> None:
     panel = opened(keys)
     field = panel.get_by_role("textbox", name="IP ACL")
@@ -160,6 +164,7 @@ def test_what_cannot_be_an_address_is_refused_where_it_is_typed(keys: Page) -> N
     assert field.evaluate("field => field.validationMessage") == ""
 
 
+@pytest.mark.full
 def test_an_address_typed_without_add_is_not_lost(keys: Page) -> None:
     panel = opened(keys)
     panel.get_by_role("textbox", name="IP ACL").fill("203.0.113.7")

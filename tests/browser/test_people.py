@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.core import mail
 from playwright.sync_api import Page, expect
 
@@ -113,6 +114,7 @@ def test_masking_is_seen_before_it_is_saved(page: Page, live_server: Any, sign_i
     expect(page.get_by_text("Settings saved.")).to_be_visible()
 
 
+@pytest.mark.full
 def test_the_preview_needs_no_script(plain_page: Page, live_server: Any, sign_in: SignIn, alice: User) -> None:
     sign_in(plain_page, alice.email, PASSWORD)
     plain_page.goto(live_server.url)
@@ -140,6 +142,7 @@ def test_a_forgotten_password_is_set_anew(page: Page, live_server: Any, alice: U
     expect(page.get_by_role("heading", name="Your password is set")).to_be_visible()
 
 
+@pytest.mark.full
 def test_an_account_that_is_not_active_says_why(page: Page, live_server: Any, sign_in: SignIn, alice: User) -> None:
     sign_in(page, alice.email, PASSWORD)
     page.goto(live_server.url)
@@ -172,6 +175,7 @@ def test_a_password_is_shown_while_it_is_typed_and_hidden_before_it_is_sent(
     assert page.evaluate("window.name") == "password"
 
 
+@pytest.mark.full
 def test_without_javascript_a_password_has_no_button_to_show_it(plain_page: Page, live_server: Any) -> None:
     plain_page.goto(f"{live_server.url}/login/")
     expect(plain_page.get_by_label("Password")).to_be_visible()

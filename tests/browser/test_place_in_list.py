@@ -42,6 +42,7 @@ def scrolled(page: Page) -> int:
     return int(page.evaluate("Math.round(scrollY)"))
 
 
+@pytest.mark.full
 def test_the_list_stays_where_it_was_scrolled_to(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
     top = in_the_middle(page, sign_in, live_server, alice)
     assert top > 100

@@ -234,6 +234,7 @@ def test_support_adds_a_second_factor_and_comes_to_the_administration(page: Page
     expect(page).to_have_url(re.compile("/login/"))
 
 
+@pytest.mark.full
 def test_a_telephone_shows_the_profile(
     narrow_page: Page, portal: str, alice: User, live_server: Any, sign_in: Callable[[Page, str, str], None]
 ) -> None:

@@ -82,6 +82,7 @@ def test_what_is_typed_at_once_is_searched(
         expect(page.locator("#hits")).to_contain_text("Nothing found yet")
 
 
+@pytest.mark.full
 def test_a_search_opened_again_before_its_scripts_have_come(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_pasted_token_is_in_no_address_and_found_by_enter(
     expect(page.get_by_role("heading", name="The key that you found")).to_be_visible()
 
 
+@pytest.mark.full
 def test_on_a_telephone(narrow_page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key) -> None:
     page = narrow_page
     sign_in(page, alice.email, PASSWORD)

@@ -61,6 +61,7 @@ def test_a_form_outlives_its_session(page: Page, live_server: Any, alice: User, 
     expect(page.get_by_text("IP list Offices created.")).to_be_visible()
 
 
+@pytest.mark.full
 def test_a_form_is_renewed_after_its_user_signed_in_again_elsewhere(
     page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:
@@ -112,9 +113,12 @@ def fill_passkey(page: Page) -> None:
     ("path", "fill", "button", "kept"),
     [
         ("/ip-lists/{}/import/", fill_import, "Preview", ["", "file"]),
-        ("/access-check/", fill_access_check, "Check", ["", "", "GET", "/customers", "203.0.113.7"]),
-        ("/find/", fill_leak_check, "Find", ["", "file"]),
-        ("/settings/notices/", fill_notices, "Save changes", ["off"]),
+        pytest.param(
+            *("/access-check/", fill_access_check, "Check", ["", "", "GET", "/customers", "203.0.113.7"]),
+            marks=pytest.mark.full,
+        ),
+        pytest.param("/find/", fill_leak_check, "Find", ["", "file"], marks=pytest.mark.full),
+        pytest.param("/settings/notices/", fill_notices, "Save changes", ["off"], marks=pytest.mark.full),
         ("/profile/passkeys/new/", fill_passkey, "Add", ["Laptop", ""]),
     ],
 )
@@ -172,6 +176,7 @@ def test_a_form_is_sent_once_however_often_its_button_is_pressed(
     assert (len(held.routes), IpList.objects.count()) == (1, 1)
 
 
+@pytest.mark.full
 def test_a_link_that_is_shown_once_is_not_lost_uncopied(
     page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:

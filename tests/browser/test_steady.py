@@ -104,6 +104,7 @@ def test_no_form_moves_when_a_field_is_left(page: Page, live_server: Any, alice:
         assert (count > 0, moved) == (True, []), path
 
 
+@pytest.mark.full
 def test_a_filter_that_is_left_does_not_take_the_click(
     page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_filter_that_is_left_does_not_take_the_click(
     expect(page.locator("#log tbody tr[data-position]")).to_have_count(3)
 
 
+@pytest.mark.full
 def test_a_menu_of_the_other_button_holds_up_no_filter(
     page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:

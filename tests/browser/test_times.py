@@ -54,6 +54,7 @@ def test_calls_stand_under_the_days_of_the_chosen_zone(
     expect(page.get_by_role("columnheader", name="Time")).to_have_text("Time (UTC)")
 
 
+@pytest.mark.full
 def test_a_call_takes_little_height_on_a_telephone(
     narrow_page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:

@@ -103,6 +103,7 @@ def test_without_javascript(plain_page: Page, live_server: Any, sign_in: SignIn,
     expect(page.get_by_text("no longer works")).to_be_visible()
 
 
+@pytest.mark.full
 def test_on_a_telephone_what_is_unused_is_in_line(
     narrow_page: Page, live_server: Any, sign_in: SignIn, alice: User, shop: Key
 ) -> None:

@@ -53,6 +53,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [line for line in installation.read_log().splitlines() if line and not line.startswith("Error: ")]
 
 
+@pytest.mark.full
 def test_what_an_installation_logs_is_as_documented(lines: list[str]) -> None:
     problems = {line: found for line in lines if (found := find_problems(line))}
     assert problems == {}

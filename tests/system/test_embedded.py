@@ -96,6 +96,7 @@ def test_nobody_signs_in_without_the_password(folder: Path) -> None:
         cluster.leave()
 
 
+@pytest.mark.full
 def test_six_processes_that_start_at_once_share_one_server(folder: Path) -> None:
     users = [user(folder, 1) for _ in range(6)]
     assert {process.communicate(timeout=120)[0] for process in users} == {"keyward_app\n"}
@@ -129,6 +130,7 @@ def test_a_server_is_not_kept_to_the_core_of_the_process_that_starts_it_again(fo
         cluster.leave()
 
 
+@pytest.mark.full
 def test_a_process_number_that_was_given_to_another_does_not_mislead(folder: Path) -> None:
     cluster = Cluster(folder, fsync=False)
     cluster.join()
@@ -155,6 +157,7 @@ def test_the_server_outlives_the_user_that_started_it_until_the_last_one_leaves(
     assert not cluster.is_ready()
 
 
+@pytest.mark.full
 def test_users_that_are_killed_leave_nothing_running(folder: Path) -> None:
     killed = user(folder, 60, start_new_session=True)
     assert killed.stdout is not None
@@ -173,6 +176,7 @@ def test_a_start_that_was_killed_half_way_is_made_again(folder: Path) -> None:
     cluster.leave()
 
 
+@pytest.mark.full
 def test_a_long_path_puts_the_socket_elsewhere(folder: Path) -> None:
     long = folder.parent / ("long-" * 20) / "postgres"
     long.parent.mkdir(mode=0o700)

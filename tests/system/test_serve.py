@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -208,14 +209,15 @@ def test_sigterm_fails_readiness_first_and_loses_no_call(environ: dict[str, str]
         actual = time.monotonic()
         served.process.send_signal(signal.SIGTERM)
         assert wait_for_log(served, "readiness fails")
-        during = asyncio.run(ask_until(port, question, lambda answers: time.monotonic() - actual > 2))
+        ask = partial(ask_until, port, question, pause=0.01)
+        during = asyncio.run(ask(lambda answers: time.monotonic() - actual > 2))
         assert status(f"{served.gateway}/health/ready") == status(f"{served.portal}/health/ready") == 503
         assert status(f"{served.gateway}/health/live") == status(f"{served.portal}/login/") == 200
         assert set(during) == {"200"}, during
 
         # To the end nothing is lost: a connection that is refused has asked nothing, and a proxy asks another host.
         refused = repr(ConnectionRefusedError(111, f"Connect call failed ('127.0.0.1', {port})"))
-        after = asyncio.run(ask_until(port, question, lambda answers: served.process.poll() is not None))
+        after = asyncio.run(ask(lambda answers: served.process.poll() is not None))
         assert set(after) == {"200", refused}, after
         assert time.monotonic() - actual >= delay
         assert served.process.wait(PATIENCE) == 0

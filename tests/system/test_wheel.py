@@ -61,6 +61,7 @@ def test_the_wheel_has_every_file_that_the_product_reads(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/")) or "/var/" in name]
 
 
+@pytest.mark.full
 def test_an_installed_wheel_is_initialised_and_serves(installation: Installation) -> None:
     portal = f"http://localhost:{installation.ports['PORT']}"
     gateway = f"http://localhost:{installation.ports['GATEWAY_PORT']}"
