@@ -73,6 +73,7 @@ def test_prometheus_understands_the_rules_and_would_say_if_not(tmp_path: Path) -
     assert promtool("check", "rules", "broken.yaml", folder=tmp_path).returncode != 0
 
 
+@pytest.mark.full
 @needs_promtool
 def test_each_alert_fires_on_its_own_cause_alone(tmp_path: Path) -> None:
     healthy = [

@@ -18,6 +18,7 @@ from tests.load_clients import ask_until
 from tests.pgbouncer import pgbouncer
 from tests.postgresql import Server, postgresql
 
+pytestmark = pytest.mark.full
 SETTINGS = {
     "statement_timeout": "15s",
     "lock_timeout": "5s",
@@ -78,7 +79,6 @@ def diagnose(installation: Installation, **environ: str) -> str:
     return installation.run("doctor", **environ).stdout
 
 
-@pytest.mark.full
 def test_the_role_gets_its_timeouts_by_a_command(installation: Installation, server: Server, pooled: int) -> None:
     assert "DATABASE_URL is behind PgBouncer" in diagnose(installation)
     psql(server, "-c", "ALTER DATABASE keyward SET synchronous_commit = off")
