@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 # With --full alone: what is made of the parts of another one, or measures what seldom changes. "start" does what
 # tests/system/test_serve.py does.
 LEFT_OUT = {
-    "verify",
     "import",
     "digests",
     "roll-up",

@@ -100,7 +100,6 @@ def test_without_javascript_it_is_in_no_history_and_the_box_takes_it(
     assert secret not in page.content()
 
 
-@pytest.mark.full
 def test_supports_search_holds_it_back_too(page: Page, live_server: Any, made: KeyAndToken, client: Client) -> None:
     support = a_user(None, "Sam", Role.SUPPORT)
     with_totp(support)

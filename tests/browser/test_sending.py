@@ -113,11 +113,8 @@ def fill_passkey(page: Page) -> None:
     ("path", "fill", "button", "kept"),
     [
         ("/ip-lists/{}/import/", fill_import, "Preview", ["", "file"]),
-        pytest.param(
-            *("/access-check/", fill_access_check, "Check", ["", "", "GET", "/customers", "203.0.113.7"]),
-            marks=pytest.mark.full,
-        ),
-        pytest.param("/find/", fill_leak_check, "Find", ["", "file"], marks=pytest.mark.full),
+        ("/access-check/", fill_access_check, "Check", ["", "", "GET", "/customers", "203.0.113.7"]),
+        ("/find/", fill_leak_check, "Find", ["", "file"]),
         pytest.param("/settings/notices/", fill_notices, "Save changes", ["off"], marks=pytest.mark.full),
         ("/profile/passkeys/new/", fill_passkey, "Add", ["Laptop", ""]),
     ],

@@ -89,7 +89,7 @@ def memory() -> tuple[int, float]:
 
 @pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 def test_keys_that_are_loaded_again_and_again_take_no_more_memory(full: bool) -> None:
-    count, reloads = (20_000, 50) if full else (250, 10)
+    count, reloads = (20_000, 50) if full else (500, 10)
     public_ids = many_keys(count)
     seen: list[tuple[int, float]] = []
 

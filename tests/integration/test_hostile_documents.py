@@ -27,7 +27,7 @@ MEMORY_MB = 500
 # A sample, of each kind of work: counting, one long value, many small ones, references, aliases, directives.
 SAMPLE = {
     *("json: spaces", "json: one long number", "json: empty names", "json: depth", "json: a long server"),
-    *("json: shared tags", "yaml: one long text", "yaml: aliases"),
+    *("json: shared tags", "json: references abroad", "yaml: one long text", "yaml: aliases"),
     *("yaml: merges of merges", "yaml: directives"),
 }
 # Uploaded they are read by the same code as from a file; with --full what takes longest is uploaded too.
