@@ -89,7 +89,7 @@ async () => {
     do {
         if (performance.now() - began > 30_000) throw new Error("the page does not settle in 30 s");
         await Promise.race([new Promise(requestAnimationFrame), new Promise(next => setTimeout(next, 1000))]);
-    } while (document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling"));
+    } while (document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true]"));
 }
 """
 
