@@ -65,6 +65,14 @@ def run(size: Size) -> list[Ratio]:
     return [*ratios, Ratio("log-page", [max(ratio.value for ratio in ratios)], must=1.5, aim=1.1)]
 
 
+def fill_in(filters: dict[str, str], account_id: int) -> dict[str, str]:
+    """Return the filters with the API ID of the account's key for its number."""
+    return {
+        name: get_key_id(account_id, int(value[1:-1])) if value.startswith("{") else value
+        for name, value in filters.items()
+    }
+
+
 def _bytes_a_row() -> float:
     from django.db import connection
 
@@ -84,10 +92,7 @@ def _page(account_id: int, filters: dict[str, str], *, hidden: bool) -> None:
     from audit.calls.selectors import get_call_page, list_calls
     from core.phone_masking import Mask
 
-    given = {
-        name: get_key_id(account_id, int(value[1:-1])) if value.startswith("{") else value
-        for name, value in filters.items()
-    }
+    given = fill_in(filters, account_id)
     mask = Mask(4, "last") if hidden else None
     calls: Any = CallPageFilter(QueryDict(urlencode(given)), list_calls(account_id), mask=mask)
     if not calls.is_valid():

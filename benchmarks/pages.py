@@ -1,15 +1,18 @@
 """Each page of the portal, and what forms ask before a change is saved, beside a bare Django page with a session
-(benchmarks/bare_page.py): server time, medians. --full replays changes over 1,000,000 calls of 10,000 keys."""
+(benchmarks/bare_page.py): server time, medians. --full has 10,000,000 calls in the log and each of its filters, and
+replays changes over 1,000,000 calls of 10,000 keys."""
 
 from __future__ import annotations
 
 import time
 from statistics import median
 from typing import Any
+from urllib.parse import urlencode
 
 from benchmarks.bare_page import BARE, LEAN, add_bare_page
 from benchmarks.figures import format_table
 from benchmarks.installation import build_signed_in_client, installation
+from benchmarks.log_page import FILTERS, fill_in
 from benchmarks.logs import make_calls, sum_calls
 from benchmarks.replays import measure_replays
 from benchmarks.results import Ratio
@@ -28,7 +31,7 @@ UNSUMMED = "/logs/chart/, nothing summed"
 
 
 def run(size: Size) -> list[Ratio]:
-    rounds, calls = size.choose(quick=(2, 2_000), normal=(20, 200_000), full=(60, 200_000))
+    rounds, calls = size.choose(quick=(2, 2_000), normal=(20, 200_000), full=(60, 10_000_000))
     keys, used = size.choose(quick=(300, 3_000), normal=(500, 50_000), full=(10_000, 1_000_000))
     with installation():
         from config.static_build import collect_static
@@ -39,7 +42,10 @@ def run(size: Size) -> list[Ratio]:
         client = build_signed_in_client(user)
         unsummed = _measure(client, {BARE: BARE, UNSUMMED: "/logs/chart/"}, rounds)
         sum_calls()
-        times = _measure(client, {page: page.format(key=key) for page in (BARE, LEAN, *PAGES)}, rounds)
+        pages = {page: page.format(key=key) for page in (BARE, LEAN, *PAGES)}
+        if size is Size.FULL:
+            pages |= _list_filtered(user.account_id)
+        times = _measure(client, pages, rounds)
         replays = measure_replays(client, user.account, keys, used, rounds)
     ratios = _divide(times) + _divide(unsummed)[1:]
     times[UNSUMMED] = unsummed[UNSUMMED]
@@ -73,6 +79,15 @@ def _measure(client: Any, pages: dict[str, str], rounds: int) -> dict[str, list[
             if response.status_code != 200:
                 raise SystemExit(f"{url}: {response.status_code}")
     return times
+
+
+def _list_filtered(account_id: int) -> dict[str, str]:
+    """Return the log and its chart with each filter of `log-page`."""
+    return {
+        f"{page}, {name}": f"{page}?{urlencode(fill_in(filters, account_id))}"
+        for name, filters in FILTERS.items()
+        for page in ("/logs/", "/logs/chart/")
+    }
 
 
 def _divide(times: dict[str, list[float]]) -> list[Ratio]:
