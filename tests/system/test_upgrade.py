@@ -60,9 +60,9 @@ def release(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Iterator[Re
             yield Release(installation, server, hosts, proxy, build_call(token), new_programs)
 
 
-def ask_during(release: Release, work: Callable[[], None], calls: int) -> tuple[int, float]:
+def ask_during(release: Release, work: Callable[[], None], calls: int, pause: float = 0.0) -> tuple[int, float]:
     """Make calls while `work` is done, at least so many; all are answered 200. Return how many there were, and the
-    slowest one's seconds."""
+    slowest one's seconds. `pause` is that of each connection between two calls, in seconds."""
     durations: list[float] = []
     with ThreadPoolExecutor() as pool:
         working = pool.submit(work)
@@ -72,6 +72,7 @@ def ask_during(release: Release, work: Callable[[], None], calls: int) -> tuple[
                 release.call,
                 lambda answers: working.done() and answers >= calls,
                 durations=durations,
+                pause=pause,
             )
         )
         working.result()
@@ -128,7 +129,8 @@ def test_no_call_fails_while_the_code_is_upgraded_and_rolled_back(
         assert {host.code for host in changed} == {str(ROOT)}
         change_over(release.installation.programs)
 
-    calls, _ = ask_during(release, upgrade_and_roll_back, 20_000 if full else 500)
+    least, pause = (20_000, 0.0) if full else (500, 0.01)
+    calls, _ = ask_during(release, upgrade_and_roll_back, least, pause)
     assert {host.code for host in release.hosts} == {str(release.installation.folder / "old")}
     figure(f"{calls} calls over an upgrade from {RELEASES[-1].version} and its rollback, 0 failed")
 
