@@ -12,11 +12,17 @@ import structlog
 from config.serve.program import Program
 
 MAX_OUTPUT_BYTES = 10_000
+# How long after a full interval of the clock it is over by the database's clock, too.
+SETTLE_SECONDS = 60.0
 logger = structlog.get_logger("keyward.serve")
 
 
 class Job:
-    """One command with its interval; it never runs twice at once. What it writes to standard error is logged."""
+    """One command with its interval; it never runs twice at once. What it writes to standard error is logged.
+
+    It runs `delay_seconds` after the start, then SETTLE_SECONDS after each full interval of the clock: what is done for
+    each hour that is over is done soon after it.
+    """
 
     def __init__(
         self, name: str, arguments: Sequence[str] = (), *, interval_seconds: float, delay_seconds: float = 0
@@ -34,7 +40,8 @@ class Job:
             self._log_result(self._process.returncode)
             self._process = None
         if self._process is None and time.monotonic() >= self._due:
-            self._due = time.monotonic() + self._interval_seconds
+            over = (time.time() - SETTLE_SECONDS) % self._interval_seconds
+            self._due = time.monotonic() + self._interval_seconds - over
             self._process = subprocess.Popen(
                 [program.python, "-m", "config", *self._arguments],
                 cwd=program.folder,

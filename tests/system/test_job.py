@@ -15,6 +15,8 @@ from config.serve.job import Job
 from config.serve.program import Program
 from tests.waiting import wait_until
 
+# A full hour.
+EPOCH = 1_700_002_800.0
 COMMAND = """
 import os, pathlib, sys, time
 pathlib.Path("runs").open("a").write(" ".join(sys.argv[1:]) + "\\n")
@@ -35,7 +37,7 @@ def program(tmp_path: Path) -> Program:
 def control_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the time that jobs go by, for a test to set."""
     now = [100.0]
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0], time=lambda: EPOCH + now[0]))
     return now
 
 
@@ -76,6 +78,23 @@ def test_the_output_of_one_run_is_not_that_of_the_next(program: Program, monkeyp
         said += run_once(job, program, says=says, status=1)
     job.stop()
     assert [line["detail"] for line in said] == ["first", "second"]
+
+
+def test_an_hour_is_looked_after_a_minute_after_it_is_over(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = control_clock(monkeypatch)
+    job, runs = Job("tidy", interval_seconds=3600), Path(program.folder, "runs")
+    for now[0], expected in (
+        (100.0, 1),
+        (3659.0, 1),
+        (3660.0, 2),
+        (7259.0, 2),
+        (7400.0, 3),
+        (10_859.0, 3),
+        (10_860.0, 4),
+    ):
+        run_once(job, program, says="")
+        assert runs.read_text().count("tidy") == expected, now[0]
+    job.stop()
 
 
 def test_it_waits_for_its_delay_and_never_runs_twice_at_once(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
