@@ -113,6 +113,33 @@ class AddPartitionedIndexConcurrently(Operation):
         return indexes
 
 
+class ReplaceIndexConcurrently(Operation):
+    """An index of a table made by SQL takes the place of another; both are there in between. May be run again after an
+    interruption. The migration is not atomic.
+
+    `definition` is what follows the table's name: `(key_id, hour) INCLUDE (calls)`.
+    """
+
+    reduces_to_sql = True
+    reversible = False
+    atomic = False
+
+    def __init__(self, table: str, old: str, name: str, definition: str) -> None:
+        self.table, self.old, self.name, self.definition = table, old, name, definition
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """No model has these tables' indexes."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        with without_timeouts(schema_editor.connection):
+            if not _drop_invalid(schema_editor, self.name):
+                schema_editor.execute(f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} {self.definition}")
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.old}")
+
+    def describe(self) -> str:
+        return f"Concurrently replace index {self.old} of {self.table} by {self.name}"
+
+
 class ValidateConstraint(operations.ValidateConstraint):
     """Django's: reads the whole table, beside reads and writes, to validate a constraint that AddConstraintNotValid
     added."""

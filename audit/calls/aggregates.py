@@ -1,7 +1,8 @@
 """Aggregate the newest rows of the API log: what rollups do not hold (durations, addresses, narrow time steps).
 
 The rows of a queryset that an index serves are read once, from the newest on: MAX_ROWS_SCANNED for the bars of a chart,
-of which those that pass are counted up to one more than MAX_ROWS_COUNTED; MAX_ROWS_SAMPLED for durations and addresses.
+of which those that pass are counted up to one more than MAX_ROWS_COUNTED; MAX_ROWS_SAMPLED for durations and addresses,
+MAX_KEY_ROWS_SAMPLED of one key.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connections
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from audit.models import Call
 from audit.paging import MAX_ROWS_SCANNED
@@ -44,19 +45,18 @@ STEPS = """
             coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0), NULL, NULL
         FROM counted GROUP BY 3
 """
-# SCAN stands for the scanned rows, of which `matches` says which pass.
-OTHERS = "SELECT EXISTS (SELECT FROM (SCAN) AS scan WHERE matches IS NOT TRUE)"
 MAX_ADDRESSES = 20
 # What is shown beside the chart, on every page of the log, must not cost more than the page.
-MAX_ROWS_SAMPLED = 5_000
+MAX_ROWS_SAMPLED = 2_500
+# Those of one key lie far apart in the table.
+MAX_KEY_ROWS_SAMPLED = 1_000
 
 
 class Newest(NamedTuple):
-    """The times of the oldest of the newest MAX_ROWS_SAMPLED, of one more than MAX_ROWS_COUNTED and of MAX_ROWS_SCANNED
-    rows; None where there are fewer, or it was not asked for."""
+    """The times of the oldest row of the newest that are sampled, and of the MAX_ROWS_SCANNED newest; None where there
+    are fewer, or it was not asked for."""
 
     sampled: datetime | None
-    counted: datetime | None
     scanned: datetime | None = None
 
 
@@ -86,9 +86,10 @@ class Figures(NamedTuple):
         return self.counted > MAX_ROWS_COUNTED
 
 
-def find_newest(rows: QuerySet[Call], *, scanned: bool = False) -> Newest:
-    """Return how far back the newest rows reach; those of a chart that is counted from rows only if `scanned`."""
-    limits = [MAX_ROWS_SAMPLED, MAX_ROWS_COUNTED + 1, *([MAX_ROWS_SCANNED] if scanned else [])]
+def find_newest(rows: QuerySet[Call], sampled: int, *, scanned: bool = False) -> Newest:
+    """Return how far back so many of the newest rows reach; those of a chart that is counted from rows only if
+    `scanned`."""
+    limits = [sampled, *([MAX_ROWS_SCANNED] if scanned else [])]
     times, params = rows.order_by("-time").values("time").query.sql_with_params()
     joined, values, passed = "(SELECT 'infinity'::timestamptz AS time) AS newest_1", [], 1
     for limit in sorted(limits):
@@ -137,19 +138,10 @@ def get_figures(rows: QuerySet[Call], matching: Q, newest: Newest, steps: Steps 
     )
 
 
-def count_newest(rows: QuerySet[Call], matching: Q, newest: Newest) -> int | None:
+def count_newest(rows: QuerySet[Call], matching: Q) -> int | None:
     """Return the number of matching rows, as core.lists.count_rows does; None if there are more rows than are counted
-    and not all of them match."""
-    if newest.counted is None:
-        return rows.filter(matching).count()
-    return None if matching and _has_others(rows, matching) else MAX_ROWS_COUNTED + 1
-
-
-def _has_others(rows: QuerySet[Call], matching: Q) -> bool:
-    """Return whether any of the newest rows does not match. PostgreSQL reads no further than to the first."""
-    matches = ExpressionWrapper(matching, output_field=BooleanField())
-    newest = rows.order_by("-time").annotate(matches=matches).values("time", "matches")[: MAX_ROWS_COUNTED + 1]
-    sql, params = newest.query.sql_with_params()
-    with connections[rows.db].cursor() as cursor:
-        cursor.execute(OTHERS.replace("SCAN", sql), params)
-        return bool(cursor.fetchone()[0])
+    and not all of them need match."""
+    total = rows.order_by()[: MAX_ROWS_COUNTED + 1].count()
+    if not matching:
+        return total
+    return None if total > MAX_ROWS_COUNTED else rows.filter(matching).count()

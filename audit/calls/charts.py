@@ -10,10 +10,20 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.calls import rollups
-from audit.calls.aggregates import Figures, Steps, count_newest, find_newest, get_figures, get_first_match
+from audit.calls.aggregates import (
+    MAX_KEY_ROWS_SAMPLED,
+    MAX_ROWS_SAMPLED,
+    Figures,
+    Steps,
+    count_newest,
+    find_newest,
+    get_figures,
+    get_first_match,
+)
 from audit.calls.chart_shapes import Chart, build_scale, build_times, draw_bars
-from audit.calls.rollups import Bar
+from audit.calls.rollups import HOUR, Bar, floor_time
 from core.filters.time_range import TIME_FIELDS, LogFilter
+from core.lists import MAX_ROWS_COUNTED
 
 # (longest range, its step)
 STEPS = (
@@ -33,11 +43,12 @@ ROLLUP_FILTERS = ("api", "key_id", "reason", "decision")
 
 class LogFigures(NamedTuple):
     """The chart of the calls that pass the log's filters, what is shown beside it, and their number for the list, as
-    core.lists.count_rows counts it; None if it is not known."""
+    core.lists.count_rows counts it; None if it is not known. The figures are of the newest `sampled` calls."""
 
     chart: Chart
     figures: Figures
     total: int | None
+    sampled: int = MAX_ROWS_SAMPLED
 
 
 def build_log_figures(account_id: int, calls: LogFilter) -> LogFigures:
@@ -46,18 +57,26 @@ def build_log_figures(account_id: int, calls: LogFilter) -> LogFigures:
     narrowed, other_filters = split_filters(calls)
     if other_filters:
         return _build_from_rows(calls, until)
-    newest = find_newest(calls.qs)
-    figures = get_figures(calls.qs, calls.matching, newest)
-    chart = _build_log_chart(account_id, calls, until, narrowed)
-    return LogFigures(chart, figures, count_newest(calls.qs, calls.matching, newest))
+    chart, total = _build_log_chart(account_id, calls, until, narrowed)
+    if total is None:
+        total = count_newest(calls.qs, calls.matching)
+    sampled = MAX_KEY_ROWS_SAMPLED if "key_id" in narrowed else MAX_ROWS_SAMPLED
+    figures = get_figures(calls.qs, calls.matching, find_newest(calls.qs, sampled))
+    return LogFigures(chart, figures, total, sampled)
 
 
-def _build_log_chart(account_id: int, calls: LogFilter, until: datetime, narrowed: Mapping[str, Any]) -> Chart:
-    """Return the chart of calls that are narrowed by filters that rollups know."""
+def _build_log_chart(
+    account_id: int, calls: LogFilter, until: datetime, narrowed: Mapping[str, Any]
+) -> tuple[Chart, int | None]:
+    """Return the chart of calls that are narrowed by filters that rollups know, and their number, up to one more than
+    MAX_ROWS_COUNTED; None if there may be more than the chart has."""
     recent = not (calls.since or narrowed)
     first = calls.since or (rollups.get_first_hour(account_id=account_id, **narrowed) if narrowed else None)
-    since = first.astimezone(UTC) if first and first < until else until - DEFAULT_RANGE
-    return _build_from_rollups(account_id, since, until, _keep_filters(calls), recent=recent, **narrowed)
+    has_all = first is not None and first < until
+    since = first.astimezone(UTC) if first and has_all else _get_default_since(until)
+    chart, rows = _build_from_rollups(account_id, since, until, _keep_filters(calls), recent=recent, **narrowed)
+    has_all = has_all and not (chart.cut or chart.head_cut)
+    return chart, min(rows, MAX_ROWS_COUNTED + 1) if has_all or rows > MAX_ROWS_COUNTED else None
 
 
 def split_filters(calls: LogFilter) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -78,7 +97,13 @@ def _keep_filters(calls: LogFilter) -> dict[str, str]:
 def build_key_chart(account_id: int, key_id: str) -> Chart:
     """Return the chart of one key over the last DEFAULT_RANGE."""
     until = timezone.now()
-    return _build_from_rollups(account_id, until - DEFAULT_RANGE, until, {"key": key_id}, key_id=key_id)
+    chart, _ = _build_from_rollups(account_id, _get_default_since(until), until, {"key": key_id}, key_id=key_id)
+    return chart
+
+
+def _get_default_since(until: datetime) -> datetime:
+    """Return the start of the hour DEFAULT_RANGE ago: rollups hold whole hours."""
+    return floor_time(until - DEFAULT_RANGE, HOUR)
 
 
 def _build_from_rollups(
@@ -89,16 +114,17 @@ def _build_from_rollups(
     *,
     recent: bool = False,
     **narrowed: Any,
-) -> Chart:
+) -> tuple[Chart, int]:
+    """Return the chart, and the number of rows that it was counted from."""
     step = _choose_step(since, until)
-    bars, cut, head_cut = rollups.get_bars(account_id=account_id, since=since, until=until, step=step, **narrowed)
-    return _build_chart(bars, step, since, until, filters, cut=cut, head_cut=head_cut, recent=recent)
+    bars, rows, cut, head_cut = rollups.get_bars(account_id=account_id, since=since, until=until, step=step, **narrowed)
+    return _build_chart(bars, step, since, until, filters, cut=cut, head_cut=head_cut, recent=recent), rows
 
 
 def _build_from_rows(calls: LogFilter, until: datetime) -> LogFigures:
     """Count the newest rows by filters that rollups do not know: of at most MAX_ROWS_SCANNED those that pass, and of
     these at most one more than MAX_ROWS_COUNTED."""
-    newest = find_newest(calls.qs, scanned=True)
+    newest = find_newest(calls.qs, MAX_ROWS_SAMPLED, scanned=True)
     since = newest.scanned or calls.since or get_first_match(calls.qs, calls.matching) or until - DEFAULT_RANGE
     since = min(since.astimezone(UTC), until - MIN_RANGE)
     step = _choose_step(since, until)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection, connections
 
+from core.lists import MAX_ROWS_COUNTED
 from core.replica import get_log_database
 
 ADD = """
@@ -24,7 +25,7 @@ ADD_TOTALS = """
 # Rows counted outside the rollups, newest first: of the hours after them; and where there are none yet, or `maintain`
 # does not run, so that most of a month is left out in any case.
 MAX_TAIL_ROWS = 100_000
-MAX_UNSUMMED_ROWS = 10_000
+MAX_UNSUMMED_ROWS = MAX_ROWS_COUNTED + 1
 
 HOUR = timedelta(hours=1)
 RESOLUTION = timedelta(microseconds=1)
@@ -39,7 +40,7 @@ CONDITIONS = {
 }
 SUMS = """
     SELECT date_bin(make_interval(secs => %%s), hour, %%s), sum(calls) FILTER (WHERE reason = ''),
-        sum(calls) FILTER (WHERE reason <> '')
+        sum(calls) FILTER (WHERE reason <> ''), sum(rows)::bigint
     FROM %s WHERE account_id = %%s AND hour >= %%s AND hour < %%s %s GROUP BY 1
 """
 LAST_HOURS = """
@@ -53,13 +54,14 @@ SUMMED = """
         (SELECT max(hour) FROM audit_rollup_total) + interval '1 hour'
 """
 TAIL = """
-    SELECT date_bin(make_interval(secs => %%s), time, %%s), sum(folded) FILTER (WHERE reason = ''),
-        sum(folded) FILTER (WHERE reason <> ''), sum(count(*)) OVER (), min(min(time)) OVER ()
+    SELECT min(time), sum(folded) FILTER (WHERE reason = ''), sum(folded) FILTER (WHERE reason <> ''), count(*)
     FROM (
         SELECT time, reason, folded FROM audit_call
         WHERE account_id = %%s AND time >= %%s AND time < %%s %s ORDER BY time DESC LIMIT %%s
-    ) tail GROUP BY 1
+    ) tail HAVING count(*) > 0
 """
+# Where the rows may lie in more than one step, which takes half as long again.
+TAIL_BY_STEP = TAIL.replace("HAVING count(*) > 0", "GROUP BY date_bin(make_interval(secs => %%s), time, %%s)")
 
 
 class Bar(NamedTuple):
@@ -71,10 +73,12 @@ class Bar(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """`cut` is the time of the oldest row counted after the last rollup if that many were counted, otherwise None;
-    `head_cut` is the same for the hour in which the range begins, whose rollup would include earlier calls."""
+    """`rows` is the number of rows behind the bars. `cut` is the time of the oldest row counted after the last rollup
+    if that many were counted, otherwise None; `head_cut` is the same for the hour in which the range begins, whose
+    rollup would include earlier calls."""
 
     bars: list[Bar]
+    rows: int
     cut: datetime | None = None
     head_cut: datetime | None = None
 
@@ -101,13 +105,25 @@ def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedel
     values: list[Any] = list(narrowed.values())
     origin, seconds = get_origin(since, step), step.total_seconds()
     counted: Counted = {}
+    rows = 0
     with connections[get_log_database()].cursor() as cursor:
 
+        def add(parts: list[Any]) -> int:
+            """Add rows of (time, allowed, denied, number of rows) to the bars; return the number of rows."""
+            nonlocal rows
+            add_counts(counted, [(floor_time(part[0], step, origin), *part[1:3]) for part in parts])
+            added = sum(part[3] for part in parts)
+            rows += added
+            return added
+
         def count_rows(since: datetime, until: datetime, limit: int) -> datetime | None:
-            cursor.execute(TAIL % conditions, [seconds, origin, account_id, since, until, *values, limit])
+            tail_values = [account_id, since, until, *values, limit]
+            if until <= floor_time(since, step, origin) + step:
+                cursor.execute(TAIL % conditions, tail_values)
+            else:
+                cursor.execute(TAIL_BY_STEP % conditions, [*tail_values, seconds, origin])
             tail = cursor.fetchall()
-            add_counts(counted, [row[:3] for row in tail])
-            return tail[0][4] if tail and tail[0][3] == limit else None
+            return min(part[0] for part in tail) if add(tail) == limit else None
 
         tail_from, head_cut, limit = since, None, MAX_TAIL_ROWS
         if step >= HOUR:
@@ -123,10 +139,10 @@ def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedel
                 for table, begin, end in (("audit_rollup_total", first, middle), ("audit_rollup", middle, last)):
                     if begin < end:
                         cursor.execute(SUMS % (table, conditions), [seconds, origin, account_id, begin, end, *values])
-                        add_counts(counted, cursor.fetchall())
+                        add(cursor.fetchall())
                 tail_from = last
         cut = count_rows(tail_from, until, limit)
-    return Bars(build_bars(counted, since, until, step), cut, head_cut)
+    return Bars(build_bars(counted, since, until, step), rows, cut, head_cut)
 
 
 def get_tail_limit(summed: datetime | None) -> int:
@@ -172,8 +188,8 @@ def get_origin(since: datetime, step: timedelta) -> datetime:
     return floor_time(since, min(max(step, timedelta(minutes=1)), timedelta(days=1)))
 
 
-def floor_time(at: datetime, step: timedelta) -> datetime:
-    return at - (at - datetime(2000, 1, 1, tzinfo=UTC)) % step
+def floor_time(at: datetime, step: timedelta, origin: datetime = datetime(2000, 1, 1, tzinfo=UTC)) -> datetime:
+    return at - (at - origin) % step
 
 
 def ceil_time(at: datetime, step: timedelta) -> datetime:

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from audit.calls import charts
-from audit.calls.aggregates import MAX_ROWS_SAMPLED
 from audit.calls.filters import CallFilter, CallPageFilter, CallTailFilter
 from audit.calls.list_columns import LOG
 from audit.calls.names import LogNames, get_log_names, list_owner_nicknames
@@ -82,13 +81,13 @@ def log_chart(request: SignedIn) -> HttpResponse:
     if not calls.is_valid():
         return render(request, template, {"filter": calls}, status=400)
     record_auditor_read(request, CALLS.name, calls.active)
-    chart, figures, total = charts.build_log_figures(account.pk, calls)
+    chart, figures, total, sampled = charts.build_log_figures(account.pk, calls)
     context = {
         "filter": calls,
         "chart": chart,
         "durations": [(names.apis.get(api, api), *times) for api, *times in figures.durations],
         "addresses": figures.addresses,
-        "sampled": MAX_ROWS_SAMPLED,
+        "sampled": sampled,
         "total": _format_total(total, get_list_choice(request.user, LOG).page_size),
     }
     return render(request, template, context)

@@ -53,6 +53,7 @@ ADVICE = {
 REPEATABLE = (
     online.AddIndexConcurrently,
     online.AddPartitionedIndexConcurrently,
+    online.ReplaceIndexConcurrently,
     online.ValidateConstraint,
     RunPython,
 )

@@ -15,7 +15,12 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.models import Q
 
-from core.online_migrations import AddIndexConcurrently, AddPartitionedIndexConcurrently, ValidateConstraint
+from core.online_migrations import (
+    AddIndexConcurrently,
+    AddPartitionedIndexConcurrently,
+    ReplaceIndexConcurrently,
+    ValidateConstraint,
+)
 from tests.guards.migration_linter import SQUAWK, lint
 
 OUR_APPS = ("accounts", "audit", "keys")
@@ -128,6 +133,10 @@ BAD: dict[str, tuple[str, bool, list[Operation]]] = {
 GOOD: dict[str, tuple[bool, list[Operation]]] = {
     "index": (False, [AddIndexConcurrently("key", INDEX)]),
     "index of the log": (False, [AddPartitionedIndexConcurrently("audit_call", "audit_call_host", "(host)")]),
+    "index in another's place": (
+        False,
+        [ReplaceIndexConcurrently("audit_rollup", "audit_rollup_key", "audit_rollup_key_api", "(key_id, api)")],
+    ),
     "nullable column": (True, add(models.TextField(null=True))),
     "constant default of the database": (True, add(models.TextField(db_default="red"))),
     "constant default by SQL": (True, sql("ALTER TABLE audit_call ADD COLUMN referer text NOT NULL DEFAULT ''")),

@@ -180,7 +180,7 @@ def test_charts_add_sealed_hours_and_newer_calls(sealed: list[seals.Seal]) -> No
     assert {(bar.allowed, bar.denied) for bar in before} == {(0, 0)}
     a_call(account, time=NOW + timedelta(seconds=2))
     a_call(account, time=NOW + timedelta(seconds=3), decision="denied", reason="key_expired")
-    bars, cut, _ = rollups.get_bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)
+    bars, _, cut, _ = rollups.get_bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)
     assert (bars[-1].start, bars[-1].allowed, bars[-1].denied) == (NOW, 1, 1)
     assert cut is None
     with connection.cursor() as cursor:

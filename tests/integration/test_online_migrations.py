@@ -19,7 +19,7 @@ from psycopg import Connection, connect, errors
 
 from audit.calls import partitions
 from config.management.commands import migrate
-from core.online_migrations import AddIndexConcurrently, AddPartitionedIndexConcurrently
+from core.online_migrations import AddIndexConcurrently, AddPartitionedIndexConcurrently, ReplaceIndexConcurrently
 from core.request_id import generate_request_id
 from tests.factories.calls import USUAL
 from tests.gateways import conninfo
@@ -146,7 +146,7 @@ def interrupt(statement: str) -> None:
     """Leave an invalid index, as a lock timeout does when a transaction is older than the index."""
     with connect(conninfo()) as older, connect(conninfo("maintenance"), autocommit=True) as owner:
         older.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        older.execute("SELECT count(*) FROM audit_call, keys_key")
+        older.execute("SELECT count(*) FROM audit_call, keys_key, audit_rollup")
         owner.execute("SET lock_timeout = 20")
         with pytest.raises(errors.LockNotAvailable):
             owner.execute(statement)
@@ -162,6 +162,19 @@ def test_an_interrupted_index_is_made_anew() -> None:
             assert fetch(is_valid) == [(True,)]
     finally:
         execute("DROP INDEX planted_index")
+
+
+def test_an_index_takes_the_place_of_another_also_when_it_was_interrupted() -> None:
+    execute("CREATE INDEX planted_old ON audit_rollup (api)")
+    interrupt("CREATE INDEX CONCURRENTLY planted_new ON audit_rollup (api, hour)")
+    names = "SELECT indexrelid::regclass::text, indisvalid FROM pg_index WHERE indexrelid::regclass::text ~ '^planted'"
+    assert sorted(fetch(names)) == [("planted_new", False), ("planted_old", True)]
+    try:
+        for _ in range(2):
+            create_index(ReplaceIndexConcurrently("audit_rollup", "planted_old", "planted_new", "(api, hour)"))
+            assert fetch(names) == [("planted_new", True)]
+    finally:
+        execute("DROP INDEX IF EXISTS planted_old", "DROP INDEX IF EXISTS planted_new")
 
 
 def test_an_index_of_the_log_is_on_every_partition_old_and_new() -> None:
