@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -101,31 +102,9 @@ def get_last_hours(apis: Iterable[str], account_id: int | None) -> dict[str, dat
 def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: Any) -> Bars:
     """Return the account's calls from `since` to before `until`, by step; `narrowed` takes api, key_id, reason and
     decision. Whole hours come from rollups if the step is an hour or more; the rest is counted from rows."""
-    conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
-    values: list[Any] = list(narrowed.values())
-    origin, seconds = get_origin(since, step), step.total_seconds()
-    counted: Counted = {}
-    rows = 0
+    tail_from, head_cut, limit = since, None, MAX_TAIL_ROWS
     with connections[get_log_database()].cursor() as cursor:
-
-        def add(parts: list[Any]) -> int:
-            """Add rows of (time, allowed, denied, number of rows) to the bars; return the number of rows."""
-            nonlocal rows
-            add_counts(counted, [(floor_time(part[0], step, origin), *part[1:3]) for part in parts])
-            added = sum(part[3] for part in parts)
-            rows += added
-            return added
-
-        def count_rows(since: datetime, until: datetime, limit: int) -> datetime | None:
-            tail_values = [account_id, since, until, *values, limit]
-            if until <= floor_time(since, step, origin) + step:
-                cursor.execute(TAIL % conditions, tail_values)
-            else:
-                cursor.execute(TAIL_BY_STEP % conditions, [*tail_values, seconds, origin])
-            tail = cursor.fetchall()
-            return min(part[0] for part in tail) if add(tail) == limit else None
-
-        tail_from, head_cut, limit = since, None, MAX_TAIL_ROWS
+        counter = _Counter(cursor, account_id, narrowed, step, get_origin(since, step))
         if step >= HOUR:
             cursor.execute(SUMMED)
             summed, total = cursor.fetchone()
@@ -133,16 +112,60 @@ def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedel
             first, last = ceil_time(since, HOUR), min(summed, floor_time(until, HOUR)) if summed else since
             if first < last:
                 if since < first:
-                    head_cut = count_rows(since, first, limit)
+                    head_cut = counter.count_rows(since, first, limit)
                 # The sums over all keys, and those by key for one key and after them.
                 middle = max(first, min(last, total)) if total and "key_id" not in narrowed else first
-                for table, begin, end in (("audit_rollup_total", first, middle), ("audit_rollup", middle, last)):
-                    if begin < end:
-                        cursor.execute(SUMS % (table, conditions), [seconds, origin, account_id, begin, end, *values])
-                        add(cursor.fetchall())
+                counter.add_sums("audit_rollup_total", first, middle)
+                counter.add_sums("audit_rollup", middle, last)
                 tail_from = last
-        cut = count_rows(tail_from, until, limit)
-    return Bars(build_bars(counted, since, until, step), rows, cut, head_cut)
+        cut = counter.count_rows(tail_from, until, limit)
+    return Bars(build_bars(counter.counted, since, until, step), counter.rows, cut, head_cut)
+
+
+@dataclass(slots=True)
+class _Counter:
+    """Adds up an account's calls by step, from rollups and from rows; steps begin at `origin`."""
+
+    cursor: Any
+    account_id: int
+    narrowed: Mapping[str, Any]
+    step: timedelta
+    origin: datetime
+    counted: Counted = field(default_factory=dict)
+    rows: int = 0
+
+    def add_sums(self, table: str, since: datetime, until: datetime) -> None:
+        if since < until:
+            values = [self.step.total_seconds(), self.origin, self.account_id, since, until, *self.narrowed.values()]
+            self.cursor.execute(SUMS % (table, self._conditions), values)
+            self._add(self.cursor.fetchall())
+
+    def count_rows(self, since: datetime, until: datetime, limit: int) -> datetime | None:
+        """Count the newest `limit` rows; return the time of the oldest of them if there are that many."""
+        values = [self.account_id, since, until, *self.narrowed.values(), limit]
+        if until <= floor_time(since, self.step, self.origin) + self.step:
+            self.cursor.execute(TAIL % self._conditions, values)
+        else:
+            self.cursor.execute(TAIL_BY_STEP % self._conditions, [*values, self.step.total_seconds(), self.origin])
+        tail = self.cursor.fetchall()
+        return min(time for time, *_ in tail) if self._add(tail) == limit else None
+
+    @property
+    def _conditions(self) -> str:
+        return build_conditions(self.narrowed)
+
+    def _add(self, parts: Sequence[tuple[datetime, int | None, int | None, int]]) -> int:
+        """Add parts of (time, allowed, denied, number of rows), each of one step; return the number of rows."""
+        steps = ((floor_time(at, self.step, self.origin), allowed, denied) for at, allowed, denied, _ in parts)
+        add_counts(self.counted, steps)
+        rows = sum(part[3] for part in parts)
+        self.rows += rows
+        return rows
+
+
+def build_conditions(narrowed: Iterable[str]) -> str:
+    """Return what follows a WHERE condition to narrow rollups or rows by these."""
+    return "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
 
 
 def get_tail_limit(summed: datetime | None) -> int:
@@ -152,8 +175,8 @@ def get_tail_limit(summed: datetime | None) -> int:
 
 def get_first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
     """Return the earliest hour that has a rollup which passes, None if there is none."""
-    conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
     with connections[get_log_database()].cursor() as cursor:
+        conditions = build_conditions(narrowed)
         sql = f"SELECT hour FROM audit_rollup WHERE account_id = %s{conditions} ORDER BY hour LIMIT 1"
         cursor.execute(sql, [account_id, *narrowed.values()])
         row = cursor.fetchone()
@@ -162,7 +185,7 @@ def get_first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
 
 def estimate_rows(*, account_id: int, since: datetime | None, until: datetime | None, **narrowed: Any) -> int | None:
     """Return about how many rows pass, from rollups alone; None if no rollup passes."""
-    conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
+    conditions = build_conditions(narrowed)
     values: list[Any] = list(narrowed.values())
     for sign, at in ((">=", since), ("<", until)):
         if at:
