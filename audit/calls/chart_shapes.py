@@ -134,14 +134,15 @@ def draw_bars(bars: Sequence[Bar], step: timedelta, log_url: str, filters: Mappi
     time range."""
     top = get_scale_top(max((bar.allowed + bar.denied for bar in bars), default=0))
     ends = [bar.start for bar in bars[1:]] + [bars[-1].start + step] if bars else []
+    prefix = f"{log_url}?{urlencode([*filters.items(), ('from', '')])}"
     return [
-        _draw_bar(bar, end, index, len(bars), top, f"{log_url}?{urlencode(_build_query(bar.start, end, filters))}")
+        _draw_bar(bar, end, index, len(bars), top, f"{prefix}{_quote_time(bar.start)}&to={_quote_time(end)}")
         for index, (bar, end) in enumerate(zip(bars, ends, strict=True))
     ]
 
 
-def _build_query(since: datetime, until: datetime, filters: Mapping[str, str]) -> dict[str, str]:
-    return {**filters, "from": format_field(since), "to": format_field(until)}
+def _quote_time(at: datetime) -> str:
+    return format_field(at).replace(":", "%3A")
 
 
 def _draw_bar(bar: Bar, end: datetime, index: int, count: int, top: int, url: str) -> BarShape:
