@@ -58,6 +58,7 @@ def run_quickly(name: str, template: Path) -> list[str]:
     return ran.stdout.splitlines()
 
 
+@pytest.mark.full
 @pytest.mark.quality(28)
 def test_attacks_refuse_nobody_else_and_leave_little_behind(template, figure):
     """How much slower the others are is for the whole benchmark to say; what is left behind is not the machine's."""
