@@ -1,7 +1,7 @@
 """Keyset pagination of the trail and the API log, newest first.
 
 There is no OFFSET and no COUNT, so that the millionth page costs what the first does. A page that looks for rows by
-conditions without an index scans MAX_ROWS_SCANNED rows at most and says how far it came.
+conditions without an index scans MAX_ROWS_SCANNED rows at most, or fewer, and says how far it came.
 """
 
 from __future__ import annotations
@@ -22,25 +22,37 @@ Row = TypeVar("Row", Call, Event)
 
 # Why not more: docs/adr/0041-filters-without-an-index.md.
 MAX_ROWS_SCANNED = 20_000
+# Of one key, whose rows lie far apart in the table.
+MAX_KEY_ROWS_SCANNED = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
     """The rows of a page. `after` is the position to continue from, None on the last page. `scanned_until` is the time
-    of the last row scanned if the scan stopped at MAX_ROWS_SCANNED, otherwise None."""
+    of the last row scanned if the scan stopped after `scanned` rows, otherwise None."""
 
     rows: Sequence[Row]
     after: str | None
     scanned_until: datetime | None = None
+    scanned: int = 0
 
 
-def get_page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], time: str, size: int = PAGE_SIZE) -> Page[Row]:
-    """Return the first `size` of `rows` that pass `matching`, in descending `order`. `rows` must already be narrowed to
-    what an index serves, the position included; `time` is the field that holds a row's time."""
+def get_page(
+    rows: QuerySet[Row],
+    matching: Q,
+    order: tuple[str, ...],
+    time: str,
+    size: int = PAGE_SIZE,
+    max_scanned: int | None = None,
+) -> Page[Row]:
+    """Return the first `size` of `rows` that pass `matching`, in descending `order`, of the first `max_scanned` rows,
+    by default MAX_ROWS_SCANNED. `rows` must already be narrowed to what an index serves, the position included; `time`
+    is the field that holds a row's time."""
+    max_scanned = max_scanned or MAX_ROWS_SCANNED
     rows = rows.order_by(*[F(name).desc() for name in order])
     if not matching:
         return _trim_page(list(rows[: size + 1]), size)
-    scan = _scan(rows, matching, order, size)
+    scan = _scan(rows, matching, order, size, max_scanned)
     if not scan.is_stopped:
         return _trim_page(_load(rows, scan.positions, order), size)
     last = dict(zip(order, scan.positions[-1], strict=True))
@@ -50,7 +62,7 @@ def get_page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], time: str
     else:
         found = _load(rows, scan.positions, order)
         end = found[-1]
-    return Page(found[: scan.matches], end.position, getattr(end, time))
+    return Page(found[: scan.matches], end.position, getattr(end, time), max_scanned)
 
 
 class _Scan(NamedTuple):
@@ -62,12 +74,12 @@ class _Scan(NamedTuple):
     is_stopped: bool
 
 
-def _scan(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], size: int) -> _Scan:
-    """Look for the first `size` + 1 rows that match among the next MAX_ROWS_SCANNED, reading only the fields of the
-    order and the condition."""
+def _scan(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], size: int, max_scanned: int) -> _Scan:
+    """Look for the first `size` + 1 rows that match among the next `max_scanned`, reading only the fields of the order
+    and the condition."""
     scan = rows.annotate(matches=ExpressionWrapper(matching, output_field=BooleanField())).values(*order, "matches")
-    last = rows.values(*order)[MAX_ROWS_SCANNED - 1 : MAX_ROWS_SCANNED]
-    found = _fetch_matches(scan[:MAX_ROWS_SCANNED], last, order, size + 1)
+    last = rows.values(*order)[max_scanned - 1 : max_scanned]
+    found = _fetch_matches(scan[:max_scanned], last, order, size + 1)
     matches = sum(row[-1] for row in found)
     # The last row is there twice if it matches.
     return _Scan(list(dict.fromkeys(row[:-1] for row in found)), matches, is_stopped=matches < len(found))

@@ -85,9 +85,7 @@ class CallAdmin(LogAdmin):
         filters = SupportCallFilter(data, list_all_calls(), apis=names.apis, modules=names.modules)
         if not filters.is_valid():
             return filters, None
-        # `qs` comes before `matching`: filter_queryset sets the mask that `matching` applies.
-        rows = filters.qs
-        page = get_call_page(rows, filters.matching)
+        page = get_call_page(filters)
         mask_phone_numbers(page.rows)
         return filters, page
 

@@ -1,8 +1,8 @@
 """Aggregate the newest rows of the API log: what rollups do not hold (durations, addresses, narrow time steps).
 
-The rows of a queryset that an index serves are read once, from the newest on: MAX_ROWS_SCANNED for the bars of a chart,
-of which those that pass are counted up to one more than MAX_ROWS_COUNTED; MAX_ROWS_SAMPLED for durations and addresses,
-MAX_KEY_ROWS_SAMPLED of one key.
+The rows of a queryset that an index serves are read once, from the newest on: as many as a page scans for the bars of a
+chart, of which those that pass are counted up to one more than MAX_ROWS_COUNTED; MAX_ROWS_SAMPLED for durations and
+addresses, MAX_KEY_ROWS_SAMPLED of one key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from django.db import connections
 from django.db.models import Q, QuerySet
 
 from audit.models import Call
-from audit.paging import MAX_ROWS_SCANNED
 from core.lists import MAX_ROWS_COUNTED
 
 # ROWS stands for the rows that pass, PASSED for what the parts of the statement read; the first column tells the parts
@@ -53,8 +52,8 @@ MAX_KEY_ROWS_SAMPLED = 1_000
 
 
 class Newest(NamedTuple):
-    """The times of the oldest row of the newest that are sampled, and of the MAX_ROWS_SCANNED newest; None where there
-    are fewer, or it was not asked for."""
+    """The times of the oldest row of the newest that are sampled, and of those that are scanned; None where there are
+    fewer, or it was not asked for."""
 
     sampled: datetime | None
     scanned: datetime | None = None
@@ -86,13 +85,12 @@ class Figures(NamedTuple):
         return self.counted > MAX_ROWS_COUNTED
 
 
-def find_newest(rows: QuerySet[Call], sampled: int, *, scanned: bool = False) -> Newest:
-    """Return how far back so many of the newest rows reach; those of a chart that is counted from rows only if
-    `scanned`."""
-    limits = [sampled, *([MAX_ROWS_SCANNED] if scanned else [])]
+def find_newest(rows: QuerySet[Call], sampled: int, scanned: int | None = None) -> Newest:
+    """Return how far back so many of the newest rows reach."""
+    limits = [sampled, *([scanned] if scanned else [])]
     times, params = rows.order_by("-time").values("time").query.sql_with_params()
     joined, values, passed = "(SELECT 'infinity'::timestamptz AS time) AS newest_1", [], 1
-    for limit in sorted(limits):
+    for limit in sorted({*limits}):
         # Looked for from the last one on.
         found = f"SELECT time FROM ({times}) AS times WHERE time <= newest_{passed}.time LIMIT 1 OFFSET %s"
         joined += f" LEFT JOIN LATERAL ({found}) AS newest_{limit} ON TRUE"
@@ -105,7 +103,7 @@ def find_newest(rows: QuerySet[Call], sampled: int, *, scanned: bool = False) ->
 
 
 def get_first_match(rows: QuerySet[Call], matching: Q) -> datetime | None:
-    """Return the time of the oldest of `rows` that matches. There must be fewer than MAX_ROWS_SCANNED."""
+    """Return the time of the oldest of `rows` that matches. There must be fewer than are scanned."""
     return rows.filter(matching).order_by("time").values_list("time", flat=True).first()
 
 

@@ -86,9 +86,9 @@ class AxisTime(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """`cut` and `head_cut` are those of rollups.Bars; `scanned_since` is the time of the oldest row scanned if the
-    range begins earlier, `counted_since` that of the oldest row counted if more pass than are counted; `recent` says
-    that no range was asked for, so that only the last DEFAULT_RANGE is shown. `scale` has the numbers beside the
+    """`cut` and `head_cut` are those of rollups.Bars; `scanned_since` is the time of the oldest of the `scanned` rows
+    if the range begins earlier, `counted_since` that of the oldest row counted if more pass than are counted; `recent`
+    says that no range was asked for, so that only the last DEFAULT_RANGE is shown. `scale` has the numbers beside the
     drawing, from the top."""
 
     shapes: list[BarShape]
@@ -102,6 +102,7 @@ class Chart:
     cut: datetime | None = None
     head_cut: datetime | None = None
     scanned_since: datetime | None = None
+    scanned: int = 0
     counted_since: datetime | None = None
     recent: bool = False
 

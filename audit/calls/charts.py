@@ -21,8 +21,9 @@ from audit.calls.aggregates import (
     get_first_match,
 )
 from audit.calls.chart_shapes import Chart, build_scale, build_times, draw_bars
+from audit.calls.filters import CallFilter
 from audit.calls.rollups import HOUR, Bar, floor_time
-from core.filters.time_range import TIME_FIELDS, LogFilter
+from core.filters.time_range import TIME_FIELDS
 from core.lists import MAX_ROWS_COUNTED
 
 # (longest range, its step)
@@ -48,25 +49,29 @@ class LogFigures(NamedTuple):
     chart: Chart
     figures: Figures
     total: int | None
-    sampled: int = MAX_ROWS_SAMPLED
+    sampled: int
 
 
-def build_log_figures(account_id: int, calls: LogFilter) -> LogFigures:
+def _get_sample_size(narrowed: Mapping[str, Any]) -> int:
+    return MAX_KEY_ROWS_SAMPLED if "key_id" in narrowed else MAX_ROWS_SAMPLED
+
+
+def build_log_figures(account_id: int, calls: CallFilter) -> LogFigures:
     """Return the chart of the calls that pass the filters, without any of the last DEFAULT_RANGE, and their figures."""
     until = (calls.until or timezone.now()).astimezone(UTC)
     narrowed, other_filters = split_filters(calls)
     if other_filters:
-        return _build_from_rows(calls, until)
+        return _build_from_rows(calls, until, _get_sample_size(narrowed))
     chart, total = _build_log_chart(account_id, calls, until, narrowed)
     if total is None:
         total = count_newest(calls.qs, calls.matching)
-    sampled = MAX_KEY_ROWS_SAMPLED if "key_id" in narrowed else MAX_ROWS_SAMPLED
+    sampled = _get_sample_size(narrowed)
     figures = get_figures(calls.qs, calls.matching, find_newest(calls.qs, sampled))
     return LogFigures(chart, figures, total, sampled)
 
 
 def _build_log_chart(
-    account_id: int, calls: LogFilter, until: datetime, narrowed: Mapping[str, Any]
+    account_id: int, calls: CallFilter, until: datetime, narrowed: Mapping[str, Any]
 ) -> tuple[Chart, int | None]:
     """Return the chart of calls that are narrowed by filters that rollups know, and their number, up to one more than
     MAX_ROWS_COUNTED; None if there may be more than the chart has."""
@@ -79,7 +84,7 @@ def _build_log_chart(
     return chart, min(rows, MAX_ROWS_COUNTED + 1) if has_all or rows > MAX_ROWS_COUNTED else None
 
 
-def split_filters(calls: LogFilter) -> tuple[dict[str, Any], tuple[str, ...]]:
+def split_filters(calls: CallFilter) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the active filters that rollups know, by name, and the labels of the other active filters."""
     narrowed = {name: value for name in ROLLUP_FILTERS if (value := calls.form.cleaned_data.get(name))}
     used = {*ROLLUP_FILTERS, "range", "from", "to", "zone"}
@@ -89,7 +94,7 @@ def split_filters(calls: LogFilter) -> tuple[dict[str, Any], tuple[str, ...]]:
     return narrowed, tuple(str(calls.form[name].label) for name in calls.active if name not in used)
 
 
-def _keep_filters(calls: LogFilter) -> dict[str, str]:
+def _keep_filters(calls: CallFilter) -> dict[str, str]:
     """Return the active filters that a narrower time range keeps."""
     return {name: value for name, value in calls.active.items() if name not in TIME_FIELDS}
 
@@ -121,10 +126,10 @@ def _build_from_rollups(
     return _build_chart(bars, step, since, until, filters, cut=cut, head_cut=head_cut, recent=recent), rows
 
 
-def _build_from_rows(calls: LogFilter, until: datetime) -> LogFigures:
-    """Count the newest rows by filters that rollups do not know: of at most MAX_ROWS_SCANNED those that pass, and of
-    these at most one more than MAX_ROWS_COUNTED."""
-    newest = find_newest(calls.qs, MAX_ROWS_SAMPLED, scanned=True)
+def _build_from_rows(calls: CallFilter, until: datetime, sampled: int) -> LogFigures:
+    """Count the newest rows by filters that rollups do not know: of at most `max_scanned` those that pass, and of these
+    at most one more than MAX_ROWS_COUNTED."""
+    newest = find_newest(calls.qs, sampled, calls.max_scanned)
     since = newest.scanned or calls.since or get_first_match(calls.qs, calls.matching) or until - DEFAULT_RANGE
     since = min(since.astimezone(UTC), until - MIN_RANGE)
     step = _choose_step(since, until)
@@ -139,8 +144,8 @@ def _build_from_rows(calls: LogFilter, until: datetime) -> LogFigures:
         since = min(counted_since.astimezone(UTC), until - MIN_RANGE)
         bars = _begin_at(since, bars)
     notes = {"scanned_since": None if counted_since else newest.scanned, "counted_since": counted_since}
-    chart = _build_chart(bars, step, since, until, _keep_filters(calls), **notes)
-    return LogFigures(chart, figures, None if newest.scanned and not figures.has_more else figures.counted)
+    chart = _build_chart(bars, step, since, until, _keep_filters(calls), scanned=calls.max_scanned, **notes)
+    return LogFigures(chart, figures, None if newest.scanned and not figures.has_more else figures.counted, sampled)
 
 
 def _begin_at(since: datetime, bars: list[Bar]) -> list[Bar]:

@@ -13,6 +13,7 @@ from django import forms
 from django.db.models import F, Func, Q, QuerySet, TextField, Value
 from django.db.models.lookups import IContains
 
+from audit import paging
 from audit.calls.reasons import REFUSED
 from audit.calls.selectors import build_after_condition, build_before_condition
 from audit.models import Call
@@ -117,6 +118,12 @@ class CallFilter(LogFilter):
             if created_at := get_creation_time(request_id):
                 queryset = queryset.filter(time__gte=created_at - MAX_CLOCK_SKEW, time__lt=created_at + MAX_CLOCK_SKEW)
         return queryset
+
+    @property
+    def max_scanned(self) -> int:
+        """How many rows are searched for those that pass the filters that no index serves."""
+        is_of_key = self.api_id or self.form.cleaned_data["key_id"]
+        return min(paging.MAX_ROWS_SCANNED, paging.MAX_KEY_ROWS_SCANNED) if is_of_key else paging.MAX_ROWS_SCANNED
 
     @property
     def matching(self) -> Q:

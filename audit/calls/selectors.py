@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -13,6 +13,9 @@ from audit.models import Call
 from audit.paging import MAX_ROWS_SCANNED, Page, get_page
 from core.lists import PAGE_SIZE
 from core.replica import get_log_database
+
+if TYPE_CHECKING:
+    from audit.calls.filters import CallFilter
 
 MAX_TAIL_ROWS = 2 * PAGE_SIZE
 
@@ -48,9 +51,10 @@ def build_after_condition(time: datetime, request_id: UUID) -> Q:
     return Q(time__gte=time) & (Q(time__gt=time) | Q(time=time, request_id__gt=request_id))
 
 
-def get_call_page(rows: QuerySet[Call], matching: Q, size: int = PAGE_SIZE) -> Page[Call]:
-    """Return the first `size` of `rows`, which an index serves, that pass `matching`."""
-    return get_page(rows, matching, ("time", "request_id"), "time", size)
+def get_call_page(calls: CallFilter, size: int = PAGE_SIZE) -> Page[Call]:
+    """Return the first `size` calls that pass the filters, of the `max_scanned` first."""
+    # `qs` comes before `matching`: Support's filter sets the mask there that `matching` applies.
+    return get_page(calls.qs, calls.matching, ("time", "request_id"), "time", size, calls.max_scanned)
 
 
 class Tail(NamedTuple):

@@ -52,7 +52,7 @@ def log_list(request: SignedIn) -> HttpResponse:
     if not calls.is_valid():
         return render(request, template, context, status=400)
     record_auditor_read(request, CALLS.name, calls.active)
-    page = get_call_page(calls.qs, calls.matching, choice.page_size)
+    page = get_call_page(calls, choice.page_size)
     add_display_values(account, names, page.rows)
     newest = page.rows[0].position if page.rows else get_tail_start(TAIL_DELAY)
     return render(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -83,7 +84,7 @@ def get_trail_page(
     )
     if len(merged) > size:
         return Page(merged[:size], merged[size - 1].position)
-    return Page(merged, cut.after if cut else None, cut.scanned_until if cut else None)
+    return replace(cut, rows=merged) if cut else Page(merged, None)
 
 
 def list_events_of_requests(account_id: int, request_ids: Iterable[UUID]) -> Sequence[Event]:

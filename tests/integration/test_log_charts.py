@@ -17,7 +17,6 @@ from audit.calls import aggregates, charts, rollups
 from audit.calls.aggregates import find_newest, get_figures
 from audit.calls.filters import CallFilter
 from audit.calls.selectors import list_calls
-from audit.paging import MAX_ROWS_SCANNED
 from core.permissions import Role
 from tests.factories.accounts import ADDRESS, a_user, an_account
 from tests.factories.calls import a_call, empty_sums
@@ -187,12 +186,12 @@ def test_the_chart_begins_where_the_range_does(acme: Account, alice: User) -> No
 
 def test_the_chart_says_how_far_back_it_looked(acme: Account, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     times = summed(acme)
-    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SCANNED", 18)
+    monkeypatch.setattr("audit.paging.MAX_ROWS_SCANNED", 18)
     page = signed_in(alice).get("/logs/chart/?path=invoices&range=7d")
     chart = page.context["chart"]
     assert abs(chart.since - times[2]) < timedelta(seconds=1)
     assert (chart.allowed, chart.scanned_since) == (3, chart.since)
-    assert f"Based on {MAX_ROWS_SCANNED:,} calls, back to" in page.content.decode()
+    assert "Based on 18 calls, back to" in page.content.decode()
     monkeypatch.setattr(rollups, "MAX_TAIL_ROWS", 2)
     since = times[5] - timedelta(microseconds=1)
     chart = signed_in(alice).get("/logs/chart/", {"from": since.isoformat()}).context["chart"]

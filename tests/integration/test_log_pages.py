@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from django.db.models import Q
+from django.http import QueryDict
 from django.utils.html import escape
 
+from audit.calls.filters import CallPageFilter
 from audit.calls.selectors import get_call_page, list_calls
-from audit.paging import MAX_ROWS_SCANNED
 from tests.factories.accounts import an_account
 from tests.factories.calls import a_call
 from tests.responses import without_breaks
@@ -189,7 +189,7 @@ def test_a_page_looks_at_so_many_rows_and_then_says_how_far_back_it_looked(acme,
     for n in range(40):
         a_call(acme, time=now - timedelta(minutes=n))
     wanted = a_call(acme, time=now - timedelta(minutes=99), key_name="Needle")
-    searched = f"Searched {MAX_ROWS_SCANNED:,} calls, back to"
+    searched = "Searched 15 calls, back to"
     monkeypatch.setattr("audit.paging.MAX_ROWS_SCANNED", 15)
 
     seen, url, pages = [], "/logs/?key=needle", 0
@@ -203,6 +203,22 @@ def test_a_page_looks_at_so_many_rows_and_then_says_how_far_back_it_looked(acme,
 
     assert seen == [wanted]
     assert pages == 3
+
+
+def test_fewer_rows_of_one_key_are_looked_at(acme, monkeypatch, client):
+    """They lie far apart in the table."""
+    now = datetime.now(UTC)
+    for n in range(12):
+        a_call(acme, time=now - timedelta(minutes=n), status=500 if n == 9 else 200)
+    monkeypatch.setattr("audit.paging.MAX_KEY_ROWS_SCANNED", 5)
+    for by_key in ("key_id=0123456789ab", "key=0123456789ab"):
+        for query, shown in (("status=5xx", 0), ("status=2xx", 5)):
+            page = client.get(f"/logs/?{by_key}&{query}")
+            assert len(page.context["page"].rows) == shown, query
+            assert "Searched 5 calls, back to" in texts(page)
+            assert "Based on 5 calls, back to" in texts(client.get(f"/logs/chart/?{by_key}&{query}"))
+        assert "Searched" not in texts(client.get(f"/logs/?{by_key}"))
+    assert len(client.get("/logs/?status=5xx").context["page"].rows) == 1
 
 
 def test_the_last_row_of_a_scan_is_shown_if_it_matches(acme, monkeypatch, client):
@@ -220,8 +236,9 @@ def test_a_page_that_is_just_full_when_the_scan_ends_continues_where_the_scan_en
     now = datetime.now(UTC)
     calls = [a_call(acme, time=now - timedelta(minutes=n), key_name="" if n % 3 else "Needle") for n in range(6)]
     monkeypatch.setattr("audit.paging.MAX_ROWS_SCANNED", 3)
-    rows, matching = list_calls(acme.pk), Q(key_name="Needle")
-    page = get_call_page(rows, matching, size=1)
+    needles = CallPageFilter(QueryDict("key=needle"), list_calls(acme.pk))
+    assert needles.is_valid()
+    page = get_call_page(needles, size=1)
     assert [row.request_id for row in page.rows] == [calls[0]]
     assert page.after is not None
     assert page.after.endswith(str(calls[2]))
