@@ -1,7 +1,7 @@
 """Keyset pagination of the list of keys, without OFFSET or COUNT: a page costs the same in an account of any size.
 
 Every sort has an index over (account, sort column, key). A page first filters the next MAX_ROWS_SCANNED keys in that
-order. If they do not fill the page, fewer than about one key in ten matches, and the filters' own indexes find the
+order. If they do not fill the page, fewer than about one key in twenty matches, and the filters' own indexes find the
 matches, which are then sorted. The planner does not choose reliably between the two: where a filter correlates with the
 sort (the oldest secrets, newest first), its estimate is wrong by the size of the account.
 """
@@ -19,15 +19,15 @@ from django.utils.dateparse import parse_datetime
 
 from keys.models import Key
 
-MAX_ROWS_SCANNED = 500
+MAX_ROWS_SCANNED = 1_000
 MAX_BIGINT = 2**63 - 1
 
 
 class Candidates(NamedTuple):
     """The visible keys, and the condition that they must match.
 
-    `matching` is evaluated row by row on a few hundred keys; `index_filter` is equivalent and written for the indexes.
-    Both are empty without filters.
+    `matching` is evaluated row by row on MAX_ROWS_SCANNED keys; `index_filter` is equivalent and written for the
+    indexes. Both are empty without filters.
     """
 
     keys: QuerySet[Key]
