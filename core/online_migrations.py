@@ -72,7 +72,18 @@ class AddIndexConcurrently(operations.AddIndexConcurrently):
                 super().database_forwards(app_label, schema_editor, from_state, to_state)
 
 
-class AddPartitionedIndexConcurrently(Operation):
+class _IndexBySql(Operation):
+    """An operation on an index of a table made by SQL, outside of a transaction."""
+
+    reduces_to_sql = True
+    reversible = False
+    atomic = False
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """No model has these tables' indexes."""
+
+
+class AddPartitionedIndexConcurrently(_IndexBySql):
     """An index of the API log, or of another partitioned table made by SQL, for which PostgreSQL has no CONCURRENTLY:
     first concurrently on each partition, then on the table, which takes them over without reading them. May be run
     again after an interruption. The migration is not atomic.
@@ -80,15 +91,8 @@ class AddPartitionedIndexConcurrently(Operation):
     `definition` is what follows the table's name: `(account_id, "time" DESC)` or `USING brin ("time")`.
     """
 
-    reduces_to_sql = True
-    reversible = False
-    atomic = False
-
     def __init__(self, table: str, name: str, definition: str) -> None:
         self.table, self.name, self.definition = table, name, definition
-
-    def state_forwards(self, app_label: str, state: Any) -> None:
-        """No model has these tables' indexes."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         self._create_on_partitions(schema_editor)
@@ -113,22 +117,15 @@ class AddPartitionedIndexConcurrently(Operation):
         return indexes
 
 
-class ReplaceIndexConcurrently(Operation):
-    """An index of a table made by SQL takes the place of another; both are there in between. May be run again after an
+class ReplaceIndexConcurrently(_IndexBySql):
+    """Create an index of a table made by SQL, then drop the one that it replaces. May be run again after an
     interruption. The migration is not atomic.
 
     `definition` is what follows the table's name: `(key_id, hour) INCLUDE (calls)`.
     """
 
-    reduces_to_sql = True
-    reversible = False
-    atomic = False
-
     def __init__(self, table: str, old: str, name: str, definition: str) -> None:
         self.table, self.old, self.name, self.definition = table, old, name, definition
-
-    def state_forwards(self, app_label: str, state: Any) -> None:
-        """No model has these tables' indexes."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         with without_timeouts(schema_editor.connection):

@@ -147,7 +147,7 @@ def test_the_chart_shows_the_calls_of_the_list(acme: Account) -> None:
     assert len(counts) > 10
 
 
-def test_the_list_s_total_is_that_of_all_its_calls(acme: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_total_is_that_of_all_calls_of_the_list(acme: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the chart shows a part of them, and where there are too many to count."""
     times = summed(acme)
     a_call(acme, time=times[0] - timedelta(days=45))

@@ -80,7 +80,7 @@ def test_the_output_of_one_run_is_not_that_of_the_next(program: Program, monkeyp
     assert [line["detail"] for line in said] == ["first", "second"]
 
 
-def test_an_hour_is_looked_after_a_minute_after_it_is_over(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_hourly_job_runs_a_minute_after_each_full_hour(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     now = control_clock(monkeypatch)
     job, runs = Job("tidy", interval_seconds=3600), Path(program.folder, "runs")
     for now[0], expected in (
@@ -92,7 +92,7 @@ def test_an_hour_is_looked_after_a_minute_after_it_is_over(program: Program, mon
         (10_859.0, 3),
         (10_860.0, 4),
     ):
-        run_once(job, program, says="")
+        run_once(job, program)
         assert runs.read_text().count("tidy") == expected, now[0]
     job.stop()
 

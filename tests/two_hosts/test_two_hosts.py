@@ -61,6 +61,9 @@ class Clients:
             .replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         )
 
+    def is_allowed(self, token: str) -> bool:
+        return self.both.client.exchange(self.gateway, self.build_question(token))[0] == ALLOWED
+
     def call(self, what: Callable[[KeyService], object], machine: Machine | None = None):
         """Return what the services of a host's portal return."""
         machine = machine or self.both.machines["host-a"]
@@ -72,11 +75,7 @@ class Clients:
 
         def make_and_disable(keys: KeyService) -> tuple[str, str]:
             [(public_id, token)] = keys.make(1)
-            # Right after another primary was elected, calls are still refused for a moment.
-            question = self.build_question(token)
-            self.both.wait_for(
-                lambda: self.both.client.exchange(self.gateway, question)[0] == ALLOWED, "a new key is not allowed"
-            )
+            assert self.is_allowed(token)
             keys.disable(public_id)
             return public_id, token
 
@@ -197,6 +196,8 @@ def test_the_host_of_the_primary_is_lost_and_comes_back(
     primary.host.cut()
     try:
         both.wait_for(lambda: has_leader(both, replica), "no promotion")
+        # Until the gateways have found it.
+        both.wait_for(lambda: clients.is_allowed(clients.token), "calls are refused after the promotion")
         after = clients.revoke(replica)
         # The old primary's own gateway, asked on its own host.
         for _ in range(3):
